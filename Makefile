@@ -1,0 +1,129 @@
+# crm-access-operator: `make help` lists what can be made. What a target needs and is missing, it builds or installs.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BIN := $(CURDIR)/bin
+# Packages built or tested at the same time: API servers and databases start beside the tests.
+PARALLEL ?= 2
+FUZZTIME ?= 20s
+BENCHTIME ?= 1s
+
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
+GO_TEST = go test -p $(PARALLEL) -timeout 20m
+# Packages with goroutines of their own, where the race detector pays.
+RACE_PACKAGES := ./internal/... ./controllers/...
+
+# A control plane that is already here (KUBEBUILDER_ASSETS) wins over building one.
+OWN_CONTROLPLANE := $(if $(KUBEBUILDER_ASSETS),,yes)
+override KUBEBUILDER_ASSETS := $(abspath $(or $(KUBEBUILDER_ASSETS),$(BIN)/controlplane))
+export KUBEBUILDER_ASSETS
+KUBECTL = $(KUBEBUILDER_ASSETS)/kubectl
+
+##@ Everyday
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## "; print "usage: make TARGET" } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: controlplane build ## Start the quick start: an API server, the operator and a sample organisation
+	go run ./hack/quickstart
+
+.PHONY: build
+build: ## Build bin/manager and bin/kubectl-crmaccess
+	$(GO_BUILD) -o $(BIN)/ ./cmd/manager ./cmd/kubectl-crmaccess
+
+.PHONY: test
+test: test-race test-rest ## Run all tests against a real API server and a real PostgreSQL
+
+.PHONY: test-race
+test-race: controlplane postgres
+	$(GO_TEST) -race $(RACE_PACKAGES)
+
+.PHONY: test-rest
+test-rest: controlplane postgres
+	$(GO_TEST) $$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) | sort))
+
+.PHONY: lint
+lint: golangci-lint ## Run the linters (.golangci.yml), which hold the walls between the packages
+	$(BIN)/golangci-lint run --allow-parallel-runners
+
+.PHONY: fmt
+fmt: golangci-lint ## Format the Go files and sort their imports
+	$(BIN)/golangci-lint fmt
+
+.PHONY: clean
+clean: ## Delete what was built here, but not the control plane
+	rm -f $(BIN)/manager $(BIN)/kubectl-crmaccess $(BIN)/controller-gen $(BIN)/golangci-lint $(BIN)/.*.stamp $(BIN)/*.new
+	rm -f cover.out *.test *.prof
+
+##@ Generated files
+
+.PHONY: generate
+generate: controller-gen ## Generate the kinds' deep copies
+	$(BIN)/controller-gen object paths=./api/...
+
+.PHONY: manifests
+manifests: controller-gen ## Generate the CRDs and the operator's ClusterRole from the markers
+	$(BIN)/controller-gen crd rbac:roleName=crm-access-operator-manager paths=./api/... paths=./controllers/... \
+		output:crd:artifacts:config=config/crd/bases output:rbac:artifacts:config=config/rbac
+
+.PHONY: verify
+verify: verify-generated verify-source verify-config lint ## Check everything that needs no server: generated files, format, vet, modules, manifests, lint
+
+.PHONY: verify-generated
+verify-generated: controller-gen
+	hack/verify-generated.sh $(BIN)/controller-gen
+
+.PHONY: verify-source
+verify-source:
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (run 'make fmt'):" $$unformatted >&2; exit 1; fi
+	go mod tidy -diff
+	go vet ./...
+
+.PHONY: verify-config
+verify-config: controlplane
+	@diff <(cd config/crd && ls bases/*.yaml) <(sed -n 's/^- //p' config/crd/kustomization.yaml | sort) || \
+		{ echo "config/crd/kustomization.yaml does not list what is in config/crd/bases" >&2; exit 1; }
+	@for folder in config/default config/rbac/tenant $(patsubst %/,%,$(dir $(wildcard config/samples/*/kustomization.yaml))); do \
+		echo "$(KUBECTL) kustomize $$folder"; \
+		$(KUBECTL) kustomize $$folder >/dev/null; \
+	done
+
+##@ Slower
+
+.PHONY: e2e
+e2e: controlplane build postgres ## Run the end-to-end tests alone, and say what they do
+	$(GO_TEST) ./test/e2e/... -count=1 -v
+
+.PHONY: bench
+bench: controlplane postgres ## Run the benchmarks; BENCHTIME=1s a benchmark
+	$(GO_TEST) -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(addsuffix /...,$(wildcard ./internal ./test/bench))
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target; FUZZTIME=20s a target
+	hack/fuzz.sh $(FUZZTIME)
+
+##@ What the others stand on
+
+.PHONY: controlplane
+controlplane: ## Build etcd, kube-apiserver, kubectl and kube-controller-manager, once; KUBEBUILDER_ASSETS, where set, wins
+	$(if $(OWN_CONTROLPLANE),hack/controlplane/build.sh $(BIN)/controlplane,@echo "control plane: $(KUBEBUILDER_ASSETS)")
+
+.PHONY: postgres
+postgres: ## Make sure that PostgreSQL's server programs are installed
+	@hack/ensure-postgres.sh >/dev/null
+
+.PHONY: controller-gen
+controller-gen:
+	@hack/tools/build.sh $@ $(BIN)
+
+.PHONY: golangci-lint
+golangci-lint:
+	@hack/tools/build.sh $@ $(BIN)

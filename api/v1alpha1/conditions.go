@@ -1,0 +1,94 @@
+package v1alpha1
+
+// The condition types.
+const (
+	// ConditionReady says whether the store matches what the object asks for at this instant. A grant that is
+	// scheduled, expired or waiting for approval is ready: workflow is not health.
+	ConditionReady = "Ready"
+	// ConditionReconciling is True while a change is being carried out, and absent otherwise.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True where nothing moves without a person, and absent otherwise.
+	ConditionStalled = "Stalled"
+	// ConditionActive says whether the users of a TemporaryGrant hold its access now.
+	ConditionActive = "Active"
+	// ConditionApproved says whether what needs approval has it. Absent where nothing needs approval.
+	ConditionApproved = "Approved"
+	// ConditionRevoked is True where a revocation takes away what the object gives. Absent otherwise.
+	ConditionRevoked = "Revoked"
+)
+
+// The reasons that every kind uses.
+const (
+	// ReasonPending: the operator has not looked at the object yet (the default of a new object).
+	ReasonPending = "Pending"
+	// ReasonApplied: the store holds what the object asks for.
+	ReasonApplied = "Applied"
+	// ReasonInvalid: the object contradicts itself (two rules for one field, an entry twice). It confers nothing.
+	ReasonInvalid = "Invalid"
+	// ReasonUnknownReference: the object names another that does not exist. That part confers nothing until it does.
+	ReasonUnknownReference = "UnknownReference"
+	// ReasonBrakeHeld: objects are gone, and more people would lose access than brake.people allows: the loss waits
+	// for a person.
+	ReasonBrakeHeld = "BrakeHeld"
+)
+
+// The reasons of a Role, and of a UserBinding or TemporaryGrant that gives one.
+const (
+	// ReasonInheritanceCycle: a role inherits itself through others. It confers nothing.
+	ReasonInheritanceCycle = "InheritanceCycle"
+	// ReasonInheritanceTooDeep: the path of inheritance has more than ten steps. The role confers nothing.
+	ReasonInheritanceTooDeep = "InheritanceTooDeep"
+	// ReasonAbstractRole: the role is a template, which may be inherited but not given to users.
+	ReasonAbstractRole = "AbstractRole"
+	// ReasonExternalUser: an external user holds no role, and has only grants with onlyFields and an end.
+	ReasonExternalUser = "ExternalUser"
+)
+
+// The reasons of a TemporaryGrant. All of them are Ready=True.
+const (
+	// ReasonActive: the window is open and the users hold the access.
+	ReasonActive = "Active"
+	// ReasonScheduled: the window opens later.
+	ReasonScheduled = "Scheduled"
+	// ReasonExpired: the window has closed. The object confers nothing and may stay where it is.
+	ReasonExpired = "Expired"
+	// ReasonApprovalPending: the access waits for somebody's approval.
+	ReasonApprovalPending = "ApprovalPending"
+	// ReasonApproved: whoever must approve has done so.
+	ReasonApproved = "Approved"
+	// ReasonDenied: an approver said no.
+	ReasonDenied = "Denied"
+	// ReasonRevoked: a revocation took the access away.
+	ReasonRevoked = "Revoked"
+)
+
+// The reasons of a User, a Department and an ObjectType.
+const (
+	// ReasonSuspended: the account is suspended; its user has no access for now.
+	ReasonSuspended = "Suspended"
+	// ReasonDeparted: the user has left; nothing confers access to them any more.
+	ReasonDeparted = "Departed"
+	// ReasonDisabled: the object type is off; every action on it is denied.
+	ReasonDisabled = "Disabled"
+	// ReasonCycle: the chain of parents or of managers leads back to where it began.
+	ReasonCycle = "Cycle"
+)
+
+// The reasons of a PermissionStore.
+const (
+	// ReasonConnected: the store answers and is ours.
+	ReasonConnected = "Connected"
+	// ReasonStoreUnavailable: the store does not answer. What it holds stays in force, and windows still end.
+	ReasonStoreUnavailable = "StoreUnavailable"
+	// ReasonStoreOwnedElsewhere: another cluster or namespace owns the store until spec.adopt names it.
+	ReasonStoreOwnedElsewhere = "StoreOwnedElsewhere"
+	// ReasonStoreRefused: the store answers and refuses the write.
+	ReasonStoreRefused = "StoreRefused"
+	// ReasonSecretUnavailable: the Secret or its key with the connection is missing or may not be read.
+	ReasonSecretUnavailable = "SecretUnavailable"
+	// ReasonAbsenceNotBelieved: the list of objects is not known to be complete, so nothing is removed because its
+	// object was not seen.
+	ReasonAbsenceNotBelieved = "AbsenceNotBelieved"
+	// ReasonDriftFound: the store held rows that no object declares. Enforce removed them; Observe left them.
+	ReasonDriftFound = "DriftFound"
+)

@@ -1,0 +1,138 @@
+package access_test
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	. "github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+var smallWorld = size{objects: 9, departments: 13, users: 25, roles: 14, grantsPerRole: 12, bindings: 60, temporary: 25, inheritEvery: 2}
+
+func TestTheEngineAgreesWithTheReferenceOnRandomWorlds(t *testing.T) {
+	const worlds, questions = 60, 400
+	counts := map[Effect]int{}
+	for seed := range uint64(worlds) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		d := newWorld(random, smallWorld)
+		policy, plain := NewPolicy(Resolve(d).Facts), reference{d}
+		for range questions {
+			q := newRequest(random, smallWorld)
+			now := worldStart + schedule.Instant(random.IntN(2*worldSpan))
+			levels := make([]Level, len(q.Fields))
+			effect := policy.Decide(now, q, levels)
+			wantEffect, wantLevels := plain.decide(now, q)
+			if effect != wantEffect || !slices.Equal(levels, wantLevels) {
+				t.Fatalf("world %d at %d: %+v record %+v: engine says %s %v, reference %s %v", seed, now, q, q.Record, effect, levels, wantEffect, wantLevels)
+			}
+			if e := policy.Explain(now, q); e.Effect != effect || !slices.Equal(e.Levels, levels) {
+				t.Fatalf("world %d at %d: %+v: Explain says %s %v, Decide %s %v", seed, now, q, e.Effect, e.Levels, effect, levels)
+			}
+			counts[effect]++
+		}
+	}
+	t.Logf("decisions: %v", counts)
+	if all := worlds * questions; counts[Allow] < all/4 || counts[Deny] < all/4 {
+		t.Errorf("the worlds are lopsided, and prove little: %v", counts)
+	}
+}
+
+func TestDecidingDoesNotAllocate(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	policy := NewPolicy(Resolve(newWorld(random, smallWorld)).Facts)
+	levels := make([]Level, 3)
+	requests := make([]*Request, 500)
+	for i := range requests {
+		requests[i] = newRequest(random, smallWorld)
+	}
+	i := 0
+	if n := testing.AllocsPerRun(len(requests), func() { policy.Decide(worldStart+500, requests[i%len(requests)], levels); i++ }); n != 0 {
+		t.Errorf("a decision allocates %v times", n)
+	}
+}
+
+var largeWorld = size{objects: 20, departments: 300, users: 10000, roles: 2000, grantsPerRole: 200, bindings: 40000}
+
+// BenchmarkDecide asks about a record and three fields, each drawn uniformly anew for every decision, so that no part of
+// the policy is warmer than another. Drawing is part of the figure; BenchmarkDraw says how much.
+func BenchmarkDecide(b *testing.B) {
+	draw := newDrawing(largeWorld)
+	d := newWorld(rand.New(rand.NewPCG(1, 1)), largeWorld)
+	policy, plain := NewPolicy(Resolve(d).Facts), reference{d}
+	levels := make([]Level, 3)
+	counts := [3]int{}
+	for range 300 {
+		q := draw.next()
+		effect := policy.Decide(worldStart, q, levels)
+		if want, wantLevels := plain.decide(worldStart, q); effect != want || !slices.Equal(levels, wantLevels) {
+			b.Fatalf("engine says %s %v, reference %s %v", effect, levels, want, wantLevels)
+		}
+		counts[effect]++
+	}
+	runtime.GC()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		policy.Decide(worldStart, draw.next(), levels)
+	}
+	b.ReportMetric(float64(counts[Allow])/3, "%allowed")
+}
+
+func BenchmarkDraw(b *testing.B) {
+	draw := newDrawing(largeWorld)
+	for b.Loop() {
+		draw.next()
+	}
+}
+
+// drawing fills one request with uniformly random names again and again.
+type drawing struct {
+	random                                          *rand.PCG
+	users, objects, departments, fields, attributes []string
+	request                                         Request
+	record, parent                                  Record
+}
+
+func newDrawing(n size) *drawing {
+	names := func(prefix string, n int) (list []string) {
+		for i := range n {
+			list = append(list, name(prefix, i))
+		}
+		return list
+	}
+	d := &drawing{random: rand.NewPCG(3, 4), users: names("user", n.users), objects: names("object", n.objects), departments: names("dept", n.departments), fields: names("field", worldField)}
+	d.request.Fields = make([]string, 3)
+	d.record.Attributes = map[string][]string{"field-3": {"east"}}
+	d.record.Parent, d.request.Record = &d.parent, &d.record
+	return d
+}
+
+func (d *drawing) next() *Request {
+	bits := d.random.Uint64()
+	take := func(list []string) string {
+		i := bits % uint64(len(list))
+		bits /= uint64(len(list))
+		return list[i]
+	}
+	q := &d.request
+	q.User, q.Object, q.Action = take(d.users), take(d.objects), worldActions[bits%3]
+	q.Fields[0], q.Fields[1], q.Fields[2] = take(d.fields), take(d.fields), take(d.fields)
+	bits = d.random.Uint64()
+	d.record.Owner, d.record.Department = take(d.users), take(d.departments)
+	d.parent.Owner, d.parent.Department = take(d.users), take(d.departments)
+	if bits%3 == 0 {
+		d.record.Owner = q.User
+	}
+	return q
+}
+
+func BenchmarkCompile(b *testing.B) {
+	d := newWorld(rand.New(rand.NewPCG(1, 1)), largeWorld)
+	b.ReportAllocs()
+	for b.Loop() {
+		NewPolicy(Resolve(d).Facts)
+	}
+}

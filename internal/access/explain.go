@@ -1,0 +1,245 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+// Explanation is a decision with everything that led to it.
+type Explanation struct {
+	Effect Effect
+	// Levels are those of the fields asked for, in their order.
+	Levels []Level
+	// Causes are what decided: for an allow every grant that covers, for a deny every no, in the order of the stages.
+	Causes []Cause
+	// NearestMiss says, of a request that no grant covers, what came closest.
+	NearestMiss string
+}
+
+// Cause is one reason of a decision.
+type Cause struct {
+	// Text is the cause as a person reads it.
+	Text string
+	// Owner is the declaration that the access comes from, where the cause is a grant.
+	Owner Ref
+	// Path leads from the role held to the role whose text says it.
+	Path string
+	// Until is when the grant ends, or Forever.
+	Until schedule.Instant
+}
+
+// Explain answers like Decide and says why.
+func (p *Policy) Explain(now schedule.Instant, request *Request) Explanation {
+	t := trace{}
+	q := question{policy: p, now: now, request: request, levels: make([]Level, len(request.Fields))}
+	effect := q.answer(&t)
+	e := Explanation{Effect: effect, Levels: q.levels, Causes: t.denials, NearestMiss: t.nearest.text}
+	if effect != Deny {
+		e.Causes, e.NearestMiss = t.grants, ""
+	}
+	return e
+}
+
+// trace collects causes. A nil trace collects nothing and costs nothing.
+type trace struct {
+	denials []Cause
+	grants  []Cause
+	nearest miss
+}
+
+// miss is something that would nearly have covered; the higher the rank, the nearer.
+type miss struct {
+	rank int
+	text string
+}
+
+const (
+	_ = iota // nothing came near
+	missOtherAction
+	missScope
+	missWindow
+)
+
+type causeCode uint8
+
+const (
+	causeNoAccount causeCode = iota
+	causeAccountState
+	causeUnknownObject
+	causeDisabledObject
+	causeUnknownAction
+	causeUnknownField
+	causeNoRecord
+	causeNothingCovers
+	causeFieldLevel
+)
+
+// tell records a no. i is the index of the field it is about.
+func (t *trace) tell(q *question, code causeCode, i int) {
+	if t == nil {
+		return
+	}
+	t.denials = append(t.denials, Cause{Text: q.sentence(code, i), Until: schedule.Forever})
+	if code == causeNothingCovers {
+		t.consider(missOtherAction, q.otherActions())
+	}
+}
+
+// otherActions says what the user may do to the object instead, on whichever records.
+func (q *question) otherActions() string {
+	p, held := q.policy, uint64(0)
+	for _, h := range p.holdingsOf(q.user) {
+		if p.window(h).Active(q.now) {
+			s := p.spans[int(h.bundle)*len(p.objects)+int(q.objectID)]
+			for j := s.start; j < s.end; j++ {
+				held |= p.tuples[j].actions
+			}
+		}
+	}
+	var names []string
+	for i, name := range q.object.actionNames {
+		if held&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "holds nothing on " + q.object.name
+	}
+	return fmt.Sprintf("holds %s on %s, not %s", strings.Join(names, ", "), q.object.name, q.request.Action)
+}
+
+func (q *question) sentence(code causeCode, i int) string {
+	r := q.request
+	switch code {
+	case causeNoAccount:
+		return fmt.Sprintf("no account %q", r.User)
+	case causeAccountState:
+		return fmt.Sprintf("account state %s", q.policy.states[q.user])
+	case causeUnknownObject:
+		return fmt.Sprintf("unknown object %q", r.Object)
+	case causeDisabledObject:
+		return fmt.Sprintf("object %s is disabled", r.Object)
+	case causeUnknownAction:
+		return fmt.Sprintf("object %s has no action %q; it has %s", r.Object, r.Action, strings.Join(q.object.actionNames, ", "))
+	case causeUnknownField:
+		return fmt.Sprintf("object %s has no field %q", r.Object, r.Fields[i])
+	case causeNoRecord:
+		if r.Action == ActionCreate {
+			return "create needs the proposed record"
+		}
+		return fmt.Sprintf("%s needs a record; only read and export can be asked of a list", r.Action)
+	case causeNothingCovers:
+		return "no grant covers " + r.Action + " on " + r.Object
+	case causeFieldLevel:
+		return fmt.Sprintf("field %s is %s, not edit", r.Fields[i], q.levels[i])
+	}
+	return "denied"
+}
+
+// covered records a grant that covers the request.
+func (t *trace) covered(q *question, held int, index uint32) {
+	if t == nil {
+		return
+	}
+	source, owner, window := q.policy.sources[index], q.policy.ownersOf(q.user)[held], q.policy.window(q.policy.holdingsOf(q.user)[held])
+	text := fmt.Sprintf("%s:%s=%s by %s", source.origin, q.request.Action, q.reach(index, true), owner)
+	if source.path != source.origin {
+		text += " (" + source.path + ")"
+	}
+	if window.NotAfter != schedule.Forever {
+		text += ", until " + window.NotAfter.String()
+	}
+	t.grants = append(t.grants, Cause{Text: text, Owner: owner, Path: source.path, Until: window.NotAfter})
+}
+
+// reach names by what a tuple selects records: its scopes (only those that cover this one, if wanted) or its selection.
+func (q *question) reach(index uint32, covering bool) string {
+	t := &q.policy.tuples[index]
+	scopes := t.scopes
+	if covering && q.request.Record != nil {
+		scopes &= q.covered
+	}
+	if scopes != 0 {
+		return scopes.String()
+	}
+	if t.selection != none {
+		s := &q.policy.selections[t.selection]
+		switch {
+		case len(s.ids) > 0:
+			return "ids"
+		case len(s.owners) > 0:
+			return "owners"
+		case len(s.departments) > 0:
+			return "departments"
+		case len(s.trees) > 0:
+			return "departmentTrees"
+		}
+	}
+	return t.scopes.String()
+}
+
+// missed considers a tuple that does not cover the record as the nearest miss.
+func (t *trace) missed(q *question, held int, index uint32, answers bool) {
+	if t == nil || !answers {
+		return
+	}
+	source := q.policy.sources[index]
+	t.consider(missScope, fmt.Sprintf("holds %s on %s (%s by %s); %s", q.request.Action, q.reach(index, false), source.origin, q.policy.ownersOf(q.user)[held], q.whyNot(index)))
+}
+
+// whyNot says what about the record keeps the tuple from covering it.
+func (q *question) whyNot(index uint32) string {
+	t := &q.policy.tuples[index]
+	if q.scoped == nil {
+		return fmt.Sprintf("the %s record that decides is not known", q.policy.objects[q.object.parent].name)
+	}
+	if t.condition != none && !q.meets(t.condition) {
+		where := q.object.conditions[t.condition]
+		i := slices.IndexFunc(where, func(c WhereFact) bool { return !q.request.Record.meets(q.object, &c) })
+		return fmt.Sprintf("the record does not meet %s %s %v", where[i].Field, where[i].Operator, where[i].Values)
+	}
+	if t.selection != none && t.scopes == 0 {
+		return "the record is not among them"
+	}
+	if t.scopes.Has(ScopeDepartment) || t.scopes.Has(ScopeDepartmentAndBelow) {
+		if q.scoped.Department == "" {
+			return "the record is in no department"
+		}
+		return "the record is in department " + q.scoped.Department
+	}
+	if q.scoped.Owner == "" {
+		return "the record belongs to nobody"
+	}
+	return "the record belongs to " + q.scoped.Owner
+}
+
+// dormant considers a holding outside its window as the nearest miss.
+func (t *trace) dormant(q *question, held int) {
+	if t == nil {
+		return
+	}
+	h, owner := q.policy.holdingsOf(q.user)[held], q.policy.ownersOf(q.user)[held]
+	window := q.policy.window(h)
+	s := q.policy.spans[int(h.bundle)*len(q.policy.objects)+int(q.objectID)]
+	for j := s.start; j < s.end; j++ {
+		candidate := &q.policy.tuples[j]
+		if candidate.actions>>q.action&1 == 0 || !q.covers(candidate) {
+			continue
+		}
+		if q.now < window.NotBefore {
+			t.consider(missWindow, fmt.Sprintf("%s would cover it from %s", owner, window.NotBefore))
+		} else {
+			t.consider(missWindow, fmt.Sprintf("%s covered it and ended at %s", owner, window.NotAfter))
+		}
+		return
+	}
+}
+
+func (t *trace) consider(rank int, text string) {
+	if rank > t.nearest.rank {
+		t.nearest = miss{rank, text}
+	}
+}

@@ -1,0 +1,159 @@
+package access
+
+import "github.com/crmaccess/crm-access-operator/internal/schedule"
+
+// Facts are what the declarations of a tenant come to: normalised, resolved, each owned by the declaration that asks
+// for it. They are what the permission store keeps and what a Policy decides from, so the store, the offline commands
+// and the decision API cannot see different worlds. Expansion stops at role → tuples and user → role: nothing is
+// materialised per user and permission.
+type Facts struct {
+	Objects     []ObjectFact
+	Fields      []FieldFact
+	Departments []DepartmentFact
+	Closure     []ClosureFact
+	Users       []UserFact
+	Memberships []MembershipFact
+	Tuples      []TupleFact
+	Holders     []HolderFact
+}
+
+// ObjectFact is an object that exists, and its actions: exactly these exist.
+type ObjectFact struct {
+	Owner           Ref      `json:"-"`
+	Object          string   `json:"object"`
+	Enabled         bool     `json:"enabled"`
+	OwnerField      string   `json:"owner_field"`
+	DepartmentField string   `json:"department_field"`
+	LabelField      string   `json:"label_field"`
+	ParentObject    string   `json:"parent_object"`
+	ParentField     string   `json:"parent_field"`
+	Actions         []string `json:"actions,omitempty"`
+}
+
+// FieldFact is a field of an object.
+type FieldFact struct {
+	Owner  Ref    `json:"-"`
+	Object string `json:"object"`
+	Field  string `json:"field"`
+	Class  string `json:"class"`
+	Mask   Mask   `json:"mask"`
+}
+
+// DepartmentFact is a department that exists.
+type DepartmentFact struct {
+	Owner       Ref    `json:"-"`
+	Department  string `json:"department"`
+	DisplayName string `json:"display_name"`
+	Parent      string `json:"parent"`
+	Manager     string `json:"manager"`
+}
+
+// ClosureFact says that a department lies in the subtree of an ancestor; each lies in its own.
+type ClosureFact struct {
+	Owner      Ref    `json:"-"`
+	Department string `json:"department"`
+	Ancestor   string `json:"ancestor"`
+}
+
+// UserFact is an account that exists.
+type UserFact struct {
+	Owner       Ref       `json:"-"`
+	User        string    `json:"user_name"`
+	DisplayName string    `json:"display_name"`
+	Type        UserType  `json:"type"`
+	State       UserState `json:"state"`
+	Manager     string    `json:"manager"`
+	Successor   string    `json:"successor"`
+}
+
+// MembershipFact puts a user into a department. Primary is the user's own, the others are further ones.
+type MembershipFact struct {
+	Owner      Ref    `json:"-"`
+	User       string `json:"user_name"`
+	Department string `json:"department"`
+	Primary    bool   `json:"is_primary"`
+}
+
+// TupleFact is one undivided tuple of a bundle: of a role, flattened over what it inherits, or of one entry of a
+// temporary grant. Tuples that are inherited unchanged share their content.
+type TupleFact struct {
+	Owner  Ref    `json:"-"`
+	Bundle string `json:"bundle"`
+	// Path leads from the bundle's role to the tuple's origin: "sales-director > regional-manager".
+	Path string `json:"path"`
+	*Tuple
+}
+
+// Tuple is what a tuple says. Lists are sorted and without repetition.
+type Tuple struct {
+	// Digest identifies origin and content; two inheritance paths that bring the same tuple are one fact.
+	Digest string `json:"digest"`
+	// Origin is the role or temporary grant whose text says it.
+	Origin          string      `json:"origin"`
+	Object          string      `json:"object"`
+	Actions         []string    `json:"actions,omitempty"`
+	Scopes          []string    `json:"scopes,omitempty"`
+	IDs             []string    `json:"ids,omitempty"`
+	Owners          []string    `json:"owners,omitempty"`
+	Departments     []string    `json:"departments,omitempty"`
+	DepartmentTrees []string    `json:"department_trees,omitempty"`
+	Where           []WhereFact `json:"conditions,omitempty"`
+	Fields          []RuleFact  `json:"field_rules,omitempty"`
+	// Restricted makes every field but OnlyFields none.
+	Restricted bool     `json:"restricted"`
+	OnlyFields []string `json:"only_fields,omitempty"`
+}
+
+// WhereFact is a condition on an attribute of the record.
+type WhereFact struct {
+	Field    string   `json:"field"`
+	Operator Operator `json:"operator"`
+	Values   []string `json:"values,omitempty"`
+}
+
+// RuleFact is a field rule of a tuple; exactly one of Field and Class is set.
+type RuleFact struct {
+	Field string `json:"field,omitempty"`
+	Class string `json:"class,omitempty"`
+	Level string `json:"level"`
+}
+
+// HolderFact gives a user a bundle for a window, because its owner says so. Equal access that two declarations ask
+// for is two facts: ending one does not end the other.
+type HolderFact struct {
+	Owner  Ref             `json:"-"`
+	User   string          `json:"user_name"`
+	Bundle string          `json:"bundle"`
+	Window schedule.Window `json:"-"`
+}
+
+// RoleBundle names the bundle of a role.
+func RoleBundle(role string) string { return string(KindRole) + "/" + role }
+
+// grantBundle names the bundle of one entry of a temporary grant.
+func grantBundle(grant, digest string) string {
+	return string(KindTemporaryGrant) + "/" + grant + "/" + digest
+}
+
+// WithoutEnded leaves out what ended at or before now: the holders, and the tuples of temporary grants that nobody
+// holds any more. An expired grant stays where Git put it and costs nothing.
+func (f Facts) WithoutEnded(now schedule.Instant) Facts {
+	held := make(map[string]bool)
+	holders := make([]HolderFact, 0, len(f.Holders))
+	for _, h := range f.Holders {
+		if h.Window.Ended(now) {
+			continue
+		}
+		held[h.Bundle] = true
+		holders = append(holders, h)
+	}
+	tuples := make([]TupleFact, 0, len(f.Tuples))
+	for _, t := range f.Tuples {
+		if t.Owner.Kind == KindTemporaryGrant && !held[t.Bundle] {
+			continue
+		}
+		tuples = append(tuples, t)
+	}
+	f.Holders, f.Tuples = holders, tuples
+	return f
+}

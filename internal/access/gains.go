@@ -1,0 +1,131 @@
+package access
+
+import (
+	"math"
+	"slices"
+)
+
+// What a tuple gives on an object is packed into bits: one for each action, then three planes of one bit for each
+// field, saying whether its level is at least masked, at least read, edit. The union of several tuples' actions and the
+// widest of their levels is then an OR of a few words (one, for an object of up to sixteen fields), and the narrowest an
+// AND.
+
+// maxFields bounds the fields of an object; further ones would have no level.
+const maxFields = 512
+
+// maxWords is how many words the widest object needs.
+const maxWords = (maxActions + 3*maxFields) / 64
+
+// gains is the packed form; an object uses the first object.words of it.
+type gains [maxWords]uint64
+
+func (g *gains) add(bit int) { g[bit>>6] |= 1 << (bit & 63) }
+
+func (g *gains) has(bit int) bool { return g[bit>>6]>>(bit&63)&1 != 0 }
+
+func (g *gains) widen(words []uint64) {
+	for i, word := range words {
+		g[i] |= word
+	}
+}
+
+func (g *gains) narrow(words []uint64) {
+	for i, word := range words {
+		g[i] &= word
+	}
+}
+
+// widest is every field at edit.
+var widest = func() (g gains) {
+	for i := range g {
+		g[i] = math.MaxUint64
+	}
+	return g
+}()
+
+// levelBit is where it stands whether the field is at least at the level.
+func (o *object) levelBit(field int32, level Level) int {
+	return len(o.actionNames) + (int(level)-1)*len(o.fields) + int(field)
+}
+
+// level reads a field's level.
+func (o *object) level(g *gains, field int32) Level {
+	level := LevelNone
+	for level < LevelEdit && g.has(o.levelBit(field, level+1)) {
+		level++
+	}
+	return level
+}
+
+// pack writes the tuple's gains on a stored and on a proposed record, and says where they start.
+func (b *policyBuilder) pack(o *object, actions uint64, fact *Tuple) (at [recordStates]uint32) {
+	b.rule(o, fact)
+	// A tuple reaches edit only by update (create on a proposed record), and read only by read or update.
+	storedCap, proposedCap := LevelNone, LevelNone
+	if actions&(o.read|o.update) != 0 {
+		storedCap, proposedCap = LevelRead, LevelRead
+	}
+	if actions&o.update != 0 {
+		storedCap = LevelEdit
+	}
+	if actions&o.create != 0 {
+		proposedCap = LevelEdit
+	}
+	at[stored] = b.packCapped(o, actions, func(field int32, level Level) Level {
+		if o.fixed[field] {
+			level = min(level, LevelRead) // transfer and assign change owner and department
+		}
+		return min(level, storedCap)
+	})
+	if actions&(o.create|o.update) == 0 {
+		at[proposed] = at[stored] // nothing reaches edit on either
+		return at
+	}
+	at[proposed] = b.packCapped(o, actions, func(_ int32, level Level) Level { return min(level, proposedCap) })
+	return at
+}
+
+func (b *policyBuilder) packCapped(o *object, actions uint64, limit func(int32, Level) Level) uint32 {
+	g := gains{0: actions}
+	for field, level := range b.ruled {
+		for l := limit(int32(field), level); l > LevelNone; l-- {
+			g.add(o.levelBit(int32(field), l))
+		}
+	}
+	p := b.policy
+	p.gains = append(p.gains, g[:o.words]...)
+	return uint32(len(p.gains) - o.words)
+}
+
+// rule fills b.ruled with what the tuple's rules say of each field: a field rule beats a class rule beats the class's
+// default. A rule that cannot be read gives nothing.
+func (b *policyBuilder) rule(o *object, fact *Tuple) {
+	var byClass [classes]Level
+	for class := range byClass {
+		byClass[class] = Class(class).defaultLevel()
+	}
+	for i := len(fact.Fields) - 1; i >= 0; i-- {
+		if rule := &fact.Fields[i]; rule.Field == "" {
+			if class, err := ParseClass(rule.Class); err == nil {
+				byClass[class], _ = ParseLevel(rule.Level)
+			}
+		}
+	}
+	b.ruled = b.ruled[:0]
+	for _, class := range o.classes {
+		b.ruled = append(b.ruled, byClass[class])
+	}
+	for i := len(fact.Fields) - 1; i >= 0; i-- {
+		rule := &fact.Fields[i]
+		if field, known := o.fields[rule.Field]; known && rule.Field != "" {
+			b.ruled[field], _ = ParseLevel(rule.Level)
+		}
+	}
+	if fact.Restricted {
+		for name, field := range o.fields {
+			if !slices.Contains(fact.OnlyFields, name) {
+				b.ruled[field] = LevelNone
+			}
+		}
+	}
+}

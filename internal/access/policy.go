@@ -1,0 +1,459 @@
+package access
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+// Policy is the immutable, indexed form of facts that decisions are made from. It is safe for concurrent use.
+//
+// Names become small numbers and each list one slice, so that a decision touches a few cache lines: the user's
+// holdings, for each the span of its bundle's tuples on the object, and the tuples. What facts name but nobody declared
+// is left out: a policy can only be narrower than the facts it was made from.
+type Policy struct {
+	users       map[string]int32
+	departments map[string]int32
+	objectIDs   map[string]int32
+
+	accounts    []account
+	memberships []int32   // the accounts' departments
+	ancestors   [][]int32 // by department, itself among them
+	objects     []object
+	bundles     []string  // their names
+	holdings    []holding // the accounts' bundles
+	windows     []schedule.Window
+	cellOf      [recordStates][]uint32 // bundle × object → where in cells; 0 where the bundle has nothing on the object
+	cells       []uint64               // see cells.go
+
+	spans      []span   // bundle × object → tuples
+	tuples     []tuple  // by bundle and object
+	gains      []uint64 // what the tuples give, in their order; see gains.go
+	selections []selection
+
+	sources    []tupleSource // of tuples, for explanations
+	owners     []Ref         // of holdings, for explanations
+	states     []UserState   // of accounts, for explanations
+	boundaries []schedule.Instant
+}
+
+// none is the index of what is not there.
+const none int32 = -1
+
+// account is a user. The accounts' holdings and memberships stand in the order of the accounts, so those of one end where
+// the next one's begin; there is one account more than users.
+type account struct {
+	holdings    uint32
+	memberships uint32
+	// number counts the accounts so that those whose reporting line contains this one are just those after it, before
+	// last.
+	number, last uint32
+	active       bool
+}
+
+func (p *Policy) holdingsOf(user int32) []holding {
+	return p.holdings[p.accounts[user].holdings:p.accounts[user+1].holdings]
+}
+
+func (p *Policy) ownersOf(user int32) []Ref {
+	return p.owners[p.accounts[user].holdings:p.accounts[user+1].holdings]
+}
+
+func (p *Policy) departmentsOf(user int32) []int32 {
+	return p.memberships[p.accounts[user].memberships:p.accounts[user+1].memberships]
+}
+
+// span is a run of tuples.
+type span struct{ start, end uint32 }
+
+type object struct {
+	name                        string
+	enabled                     bool
+	parent                      int32
+	parentField                 string
+	ownerField, departmentField string
+	actions                     map[string]uint8 // name → bit
+	actionNames                 []string
+	update, create, read        uint64 // action bits, zero where the object lacks the action
+
+	fields  map[string]int32
+	classes []Class // by field
+	fixed   []bool  // by field: the owner and the department
+	words   int     // of gains
+
+	// conditions are the distinct sets of conditions of the object's tuples.
+	conditions [][]WhereFact
+}
+
+type holding struct {
+	bundle int32
+	window int32 // of windows; none for ever
+}
+
+type tuple struct {
+	actions   uint64
+	gains     [recordStates]uint32 // where they start
+	selection int32                // none where scopes alone select
+	condition int32                // of the object's conditions; none where there is none
+	scopes    Scopes
+}
+
+// selection is what a temporary grant selects by instead of scopes.
+type selection struct {
+	ids, owners []string
+	departments []int32
+	trees       []int32
+}
+
+// tupleSource says where a tuple comes from.
+type tupleSource struct {
+	origin, path string
+}
+
+// maxActions is how many actions an object can have: one bit each.
+const maxActions = 64
+
+// NewPolicy indexes facts.
+func NewPolicy(f Facts) *Policy {
+	b := newPolicyBuilder(f)
+	b.indexDepartments()
+	b.indexObjects()
+	b.indexUsers()
+	b.indexTuples()
+	b.indexHoldings()
+	return b.policy
+}
+
+type policyBuilder struct {
+	facts      Facts
+	policy     *Policy
+	bundles    map[string]int32
+	conditions map[string]int32 // by object and text
+	ruled      []Level          // see rule
+}
+
+func newPolicyBuilder(f Facts) *policyBuilder {
+	return &policyBuilder{
+		facts: f,
+		policy: &Policy{
+			users:       make(map[string]int32, len(f.Users)),
+			departments: make(map[string]int32, len(f.Departments)),
+			objectIDs:   make(map[string]int32, len(f.Objects)),
+		},
+		bundles:    make(map[string]int32),
+		conditions: make(map[string]int32),
+	}
+}
+
+func (b *policyBuilder) indexDepartments() {
+	p := b.policy
+	for _, d := range b.facts.Departments {
+		p.departments[d.Department] = int32(len(p.departments))
+	}
+	p.ancestors = make([][]int32, len(p.departments))
+	for _, c := range b.facts.Closure {
+		department, known := p.departments[c.Department]
+		ancestor, knownToo := p.departments[c.Ancestor]
+		if known && knownToo {
+			p.ancestors[department] = append(p.ancestors[department], ancestor)
+		}
+	}
+}
+
+func (b *policyBuilder) indexObjects() {
+	p := b.policy
+	for _, o := range b.facts.Objects {
+		p.objectIDs[o.Object] = int32(len(p.objects))
+		indexed := object{
+			name: o.Object, enabled: o.Enabled, parent: none, parentField: o.ParentField,
+			ownerField: o.OwnerField, departmentField: o.DepartmentField,
+			actions: make(map[string]uint8, len(o.Actions)), fields: make(map[string]int32),
+			actionNames: o.Actions[:min(len(o.Actions), maxActions)],
+		}
+		for i, action := range indexed.actionNames {
+			indexed.actions[action] = uint8(i)
+		}
+		indexed.update, indexed.create, indexed.read = indexed.bit(ActionUpdate), indexed.bit(ActionCreate), indexed.bit(ActionRead)
+		p.objects = append(p.objects, indexed)
+	}
+	for _, o := range b.facts.Objects {
+		if o.ParentObject == "" {
+			continue
+		}
+		child := &p.objects[p.objectIDs[o.Object]]
+		if parent, known := p.objectIDs[o.ParentObject]; known {
+			child.parent = parent
+		} else {
+			child.enabled = false
+		}
+	}
+	for _, f := range b.facts.Fields {
+		if id, known := p.objectIDs[f.Object]; known {
+			p.objects[id].addField(f)
+		}
+	}
+	for i := range p.objects {
+		o := &p.objects[i]
+		o.words = (len(o.actionNames) + 3*len(o.fields) + 63) / 64
+	}
+}
+
+func (o *object) addField(f FieldFact) {
+	if _, seen := o.fields[f.Field]; seen || len(o.fields) == maxFields {
+		return
+	}
+	class, err := ParseClass(f.Class)
+	if err != nil {
+		class = ClassSecret // what cannot be read is guarded best
+	}
+	o.fields[f.Field] = int32(len(o.fields))
+	o.classes = append(o.classes, class)
+	o.fixed = append(o.fixed, f.Field == o.ownerField || f.Field == o.departmentField)
+}
+
+func (o *object) bit(action string) uint64 {
+	if i, ok := o.actions[action]; ok {
+		return 1 << i
+	}
+	return 0
+}
+
+func (b *policyBuilder) indexUsers() {
+	p := b.policy
+	p.accounts = make([]account, len(b.facts.Users)+1)
+	p.states = make([]UserState, len(b.facts.Users))
+	for i, u := range b.facts.Users {
+		p.users[u.User] = int32(i)
+		p.states[i] = u.State
+		p.accounts[i].active = u.State == StateActive
+	}
+	b.numberReportingLines()
+	departments := make([][]int32, len(b.facts.Users))
+	for _, m := range b.facts.Memberships {
+		user, known := p.users[m.User]
+		department, knownToo := p.departments[m.Department]
+		if known && knownToo {
+			departments[user] = append(departments[user], department)
+		}
+	}
+	for user, list := range departments {
+		p.memberships = append(p.memberships, list...)
+		p.accounts[user+1].memberships = uint32(len(p.memberships))
+	}
+}
+
+// numberReportingLines walks every reporting line from the top, so that "contains in its line" is a comparison of
+// numbers. An account on a cycle, which facts have only when tampered with, is reached from no top and below nobody.
+func (b *policyBuilder) numberReportingLines() {
+	p := b.policy
+	reports := make([][]int32, len(p.accounts))
+	var tops []int32
+	for i, u := range b.facts.Users {
+		if manager, known := p.users[u.Manager]; known && u.Manager != "" {
+			reports[manager] = append(reports[manager], int32(i))
+		} else {
+			tops = append(tops, int32(i))
+		}
+	}
+	next := uint32(0)
+	var visit func(int32)
+	visit = func(user int32) {
+		a := &p.accounts[user]
+		a.number = next
+		next++
+		for _, report := range reports[user] {
+			visit(report)
+		}
+		a.last = next
+	}
+	for i := range p.accounts {
+		p.accounts[i].number = math.MaxUint32
+	}
+	for _, top := range tops {
+		visit(top)
+	}
+}
+
+// placed is a tuple's place in the order of tuples.
+type placed struct {
+	bundle, object int32
+	special        bool
+	fact           int32
+}
+
+// indexTuples sorts the tuples by bundle and object, those that need a closer look last, and makes a cell of each pair.
+func (b *policyBuilder) indexTuples() {
+	p := b.policy
+	order := b.placeTuples()
+	p.spans = make([]span, len(p.bundles)*len(p.objects))
+	for state := range p.cellOf {
+		p.cellOf[state] = make([]uint32, len(p.spans))
+	}
+	p.cells = make([]uint64, 1, 1+2*len(order)) // the first is an empty cell, for bundles that have nothing on an object
+	p.tuples = make([]tuple, 0, len(order))
+	p.sources = make([]tupleSource, 0, len(order))
+	for i := 0; i < len(order); {
+		first := order[i]
+		o := &p.objects[first.object]
+		start := uint32(len(p.tuples))
+		plain := 0
+		for ; i < len(order) && order[i].bundle == first.bundle && order[i].object == first.object; i++ {
+			t := &b.facts.Tuples[order[i].fact]
+			p.tuples = append(p.tuples, b.indexTuple(o, t.Tuple))
+			p.sources = append(p.sources, tupleSource{origin: t.Origin, path: t.Path})
+			if !order[i].special {
+				plain++
+			}
+		}
+		all := p.tuples[start:]
+		pair := int(first.bundle)*len(p.objects) + int(first.object)
+		p.spans[pair] = span{start, uint32(len(p.tuples))}
+		for state := range recordStates {
+			p.cellOf[state][pair] = uint32(len(p.cells))
+			p.appendCell(o, state, all[:plain], all[plain:])
+		}
+	}
+}
+
+func (b *policyBuilder) placeTuples() []placed {
+	p := b.policy
+	order := make([]placed, 0, len(b.facts.Tuples))
+	for i := range b.facts.Tuples {
+		t := &b.facts.Tuples[i]
+		objectID, known := p.objectIDs[t.Object]
+		if !known {
+			continue
+		}
+		bundleID, seen := b.bundles[t.Bundle]
+		if !seen {
+			bundleID = int32(len(p.bundles))
+			b.bundles[t.Bundle] = bundleID
+			p.bundles = append(p.bundles, t.Bundle)
+		}
+		order = append(order, placed{bundleID, objectID, len(t.Where) > 0 || t.selects(), int32(i)})
+	}
+	special := func(x placed) int {
+		if x.special {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(order, func(x, y placed) int {
+		return cmp.Or(cmp.Compare(x.bundle, y.bundle), cmp.Compare(x.object, y.object), special(x)-special(y),
+			cmp.Compare(b.facts.Tuples[x.fact].Digest, b.facts.Tuples[y.fact].Digest))
+	})
+	return order
+}
+
+// selects says whether the tuple selects records by something else than scopes.
+func (t *Tuple) selects() bool {
+	return len(t.IDs)+len(t.Owners)+len(t.Departments)+len(t.DepartmentTrees) > 0
+}
+
+func (b *policyBuilder) indexTuple(o *object, fact *Tuple) tuple {
+	t := tuple{selection: none, condition: b.indexConditions(o, fact.Where)}
+	for _, action := range fact.Actions {
+		t.actions |= o.bit(action)
+	}
+	for i, name := range scopeNames {
+		if slices.Contains(fact.Scopes, name) {
+			t.scopes |= 1 << i
+		}
+	}
+	t.gains = b.pack(o, t.actions, fact)
+	if fact.selects() {
+		t.selection = int32(len(b.policy.selections))
+		b.policy.selections = append(b.policy.selections, selection{
+			ids: fact.IDs, owners: fact.Owners,
+			departments: b.departmentIDs(fact.Departments), trees: b.departmentIDs(fact.DepartmentTrees),
+		})
+	}
+	return t
+}
+
+// indexConditions numbers the set of conditions among the object's; equal sets are one, and are asked once a decision.
+func (b *policyBuilder) indexConditions(o *object, where []WhereFact) int32 {
+	if len(where) == 0 {
+		return none
+	}
+	key := fmt.Sprintf("%q %q", o.name, where)
+	if i, seen := b.conditions[key]; seen {
+		return i
+	}
+	i := int32(len(o.conditions))
+	b.conditions[key] = i
+	o.conditions = append(o.conditions, where)
+	return i
+}
+
+func (b *policyBuilder) departmentIDs(names []string) (ids []int32) {
+	for _, name := range names {
+		if id, known := b.policy.departments[name]; known {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// indexHoldings sorts the holdings by user and collects the instants at which a decision may change.
+func (b *policyBuilder) indexHoldings() {
+	p := b.policy
+	type held struct {
+		user   int32
+		bundle int32
+		fact   *HolderFact
+	}
+	list := make([]held, 0, len(b.facts.Holders))
+	for i := range b.facts.Holders {
+		h := &b.facts.Holders[i]
+		user, known := p.users[h.User]
+		bundleID, knownToo := b.bundles[h.Bundle]
+		if known && knownToo && !h.Window.Empty() {
+			list = append(list, held{user, bundleID, h})
+		}
+	}
+	slices.SortFunc(list, func(x, y held) int {
+		return cmp.Or(cmp.Compare(x.user, y.user), cmp.Compare(x.fact.Owner.Kind, y.fact.Owner.Kind),
+			cmp.Compare(x.fact.Owner.Name, y.fact.Owner.Name), cmp.Compare(x.fact.Bundle, y.fact.Bundle))
+	})
+	windows := map[schedule.Window]int32{schedule.Unbounded: none}
+	p.holdings, p.owners = make([]holding, len(list)), make([]Ref, len(list))
+	for i, h := range list {
+		window, seen := windows[h.fact.Window]
+		if !seen {
+			window = int32(len(p.windows))
+			windows[h.fact.Window] = window
+			p.windows = append(p.windows, h.fact.Window)
+		}
+		p.holdings[i], p.owners[i] = holding{h.bundle, window}, h.fact.Owner
+		p.accounts[h.user+1].holdings = uint32(i + 1)
+	}
+	for i := range p.accounts[1:] { // who holds nothing ends where the one before ends
+		p.accounts[i+1].holdings = max(p.accounts[i+1].holdings, p.accounts[i].holdings)
+	}
+	for _, w := range p.windows {
+		p.boundaries = append(p.boundaries, w.NotBefore, w.NotAfter)
+	}
+	slices.Sort(p.boundaries)
+	p.boundaries = slices.DeleteFunc(slices.Compact(p.boundaries), func(i schedule.Instant) bool { return i == schedule.Always || i == schedule.Forever })
+}
+
+// window is the span of time that a holding is live in.
+func (p *Policy) window(h holding) schedule.Window {
+	if h.window == none {
+		return schedule.Unbounded
+	}
+	return p.windows[h.window]
+}
+
+// NextBoundary is the first instant after now at which a decision may change by itself, or Forever.
+func (p *Policy) NextBoundary(now schedule.Instant) schedule.Instant {
+	i, _ := slices.BinarySearch(p.boundaries, now+1)
+	if i == len(p.boundaries) {
+		return schedule.Forever
+	}
+	return p.boundaries[i]
+}

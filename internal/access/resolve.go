@@ -1,0 +1,263 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Resolution is what declarations come to, and what of them does not compile.
+type Resolution struct {
+	Facts Facts
+	// Findings by declaration, in the order of its text.
+	Findings map[Ref][]Finding
+}
+
+// Resolve turns declarations into facts. What does not compile confers nothing and becomes a finding; it never holds
+// up another declaration. The result does not depend on the order of the declarations.
+func Resolve(d Declarations) Resolution {
+	r := newResolver(d)
+	r.resolveObjects()
+	r.resolveDepartments()
+	r.resolveUsers()
+	r.resolveRoles()
+	for _, b := range d.UserBindings {
+		r.resolveBinding(b)
+	}
+	for _, g := range d.TemporaryGrants {
+		r.resolveTemporaryGrant(g)
+	}
+	return Resolution{Facts: r.facts, Findings: r.findings}
+}
+
+// resolver holds the indexes by name that references are looked up in.
+type resolver struct {
+	declared    Declarations
+	objects     map[string]*ObjectType
+	actions     map[string]map[string]bool // by object
+	fields      map[string]map[string]bool // by object
+	departments map[string]*Department
+	ancestors   map[string][]string // by department, itself first
+	users       map[string]*User
+	members     map[string][]*User // by department
+	roles       map[string]*roleNode
+
+	facts    Facts
+	findings map[Ref][]Finding
+}
+
+func newResolver(d Declarations) *resolver {
+	r := &resolver{
+		declared:    d,
+		objects:     make(map[string]*ObjectType, len(d.ObjectTypes)),
+		actions:     make(map[string]map[string]bool, len(d.ObjectTypes)),
+		fields:      make(map[string]map[string]bool, len(d.ObjectTypes)),
+		departments: make(map[string]*Department, len(d.Departments)),
+		ancestors:   make(map[string][]string, len(d.Departments)),
+		users:       make(map[string]*User, len(d.Users)),
+		members:     make(map[string][]*User),
+		roles:       make(map[string]*roleNode, len(d.Roles)),
+		findings:    make(map[Ref][]Finding),
+	}
+	for _, o := range d.ObjectTypes {
+		r.objects[o.Name] = o
+		r.actions[o.Name] = setOf(o.Actions)
+		fields := make(map[string]bool, len(o.Fields))
+		for _, f := range o.Fields {
+			fields[f.Name] = true
+		}
+		r.fields[o.Name] = fields
+	}
+	for _, dep := range d.Departments {
+		r.departments[dep.Name] = dep
+	}
+	for _, u := range d.Users {
+		r.users[u.Name] = u
+	}
+	for _, role := range d.Roles {
+		r.roles[role.Name] = &roleNode{role: role}
+	}
+	return r
+}
+
+func (r *resolver) find(about Ref, reason Reason, field, format string, args ...any) {
+	r.findings[about] = append(r.findings[about], Finding{About: about, Reason: reason, Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+// unknown reports a name that nobody declares, and what follows.
+func (r *resolver) unknown(about Ref, field, what, name, consequence string) {
+	r.findings[about] = append(r.findings[about], Finding{
+		About: about, Reason: ReasonUnknownReference, Field: field, Unknown: Name{what, name},
+		Message: fmt.Sprintf("unknown %s %q: %s", what, name, consequence),
+	})
+}
+
+func (r *resolver) resolveObjects() {
+	for _, o := range r.declared.ObjectTypes {
+		ref := Ref{KindObjectType, o.Name}
+		ok := r.checkObject(ref, o)
+		r.facts.Objects = append(r.facts.Objects, ObjectFact{
+			Owner: ref, Object: o.Name, Enabled: ok && !o.Disabled,
+			OwnerField: o.OwnerField, DepartmentField: o.DepartmentField, LabelField: o.LabelField,
+			ParentObject: o.AccessFrom.Object, ParentField: o.AccessFrom.Field,
+			Actions: sorted(o.Actions),
+		})
+		seen := make(map[string]bool, len(o.Fields))
+		for _, f := range o.Fields {
+			if !seen[f.Name] {
+				r.facts.Fields = append(r.facts.Fields, FieldFact{Owner: ref, Object: o.Name, Field: f.Name, Class: f.Class.String(), Mask: f.Mask})
+			}
+			seen[f.Name] = true
+		}
+	}
+}
+
+// checkObject says whether the object's own text compiles; where not, every action on it is denied.
+func (r *resolver) checkObject(ref Ref, o *ObjectType) bool {
+	const denied = "every action on the object is denied"
+	ok := true
+	seen := make(map[string]bool, len(o.Fields))
+	for i, f := range o.Fields {
+		if seen[f.Name] {
+			r.find(ref, ReasonInvalid, fmt.Sprintf("fields[%d].name", i), "field %q is declared twice: %s", f.Name, denied)
+			ok = false
+		}
+		seen[f.Name] = true
+	}
+	for _, special := range []struct{ path, name string }{
+		{"ownerField", o.OwnerField}, {"departmentField", o.DepartmentField}, {"labelField", o.LabelField}, {"accessFrom.field", o.AccessFrom.Field},
+	} {
+		if special.name != "" && !seen[special.name] {
+			r.unknown(ref, special.path, "field of "+o.Name, special.name, denied)
+			ok = false
+		}
+	}
+	path := []string{o.Name}
+	for parent := o.AccessFrom.Object; parent != ""; {
+		if slices.Contains(path, parent) {
+			r.find(ref, ReasonReferenceCycle, "accessFrom.object", "cycle %s: %s", strings.Join(append(path, parent), " > "), denied)
+			return false
+		}
+		path = append(path, parent)
+		next := r.objects[parent]
+		if next == nil {
+			r.unknown(ref, "accessFrom.object", "object", parent, denied)
+			return false
+		}
+		parent = next.AccessFrom.Object
+	}
+	return ok
+}
+
+func (r *resolver) resolveDepartments() {
+	parentOf := func(name string) string {
+		if d := r.departments[name]; d != nil {
+			return d.Parent
+		}
+		return ""
+	}
+	for _, d := range r.declared.Departments {
+		ref := Ref{KindDepartment, d.Name}
+		fact := DepartmentFact{Owner: ref, Department: d.Name, DisplayName: d.DisplayName, Parent: d.Parent, Manager: d.Manager}
+		line, cycle := walk(d.Name, parentOf)
+		switch {
+		case cycle:
+			r.find(ref, ReasonReferenceCycle, "parent", "cycle %s: the department lies in no other's subtree", strings.Join(line, " > "))
+			line, fact.Parent = line[:1], ""
+		case d.Parent != "" && r.departments[d.Parent] == nil:
+			r.unknown(ref, "parent", "department", d.Parent, "the department lies in no other's subtree")
+			fact.Parent = ""
+		}
+		if d.Manager != "" && r.users[d.Manager] == nil {
+			r.unknown(ref, "manager", "user", d.Manager, "the department has no manager")
+			fact.Manager = ""
+		}
+		r.facts.Departments = append(r.facts.Departments, fact)
+		for _, ancestor := range line {
+			if r.departments[ancestor] != nil {
+				r.ancestors[d.Name] = append(r.ancestors[d.Name], ancestor)
+				r.facts.Closure = append(r.facts.Closure, ClosureFact{Owner: ref, Department: d.Name, Ancestor: ancestor})
+			}
+		}
+	}
+}
+
+func (r *resolver) resolveUsers() {
+	managerOf := func(name string) string {
+		if u := r.users[name]; u != nil {
+			return u.Manager
+		}
+		return ""
+	}
+	for _, u := range r.declared.Users {
+		ref := Ref{KindUser, u.Name}
+		fact := UserFact{Owner: ref, User: u.Name, DisplayName: u.DisplayName, Type: u.Type, State: u.State, Manager: u.Manager, Successor: u.Successor}
+		if line, cycle := walk(u.Name, managerOf); cycle && slices.Index(line, line[len(line)-1]) == 0 {
+			r.find(ref, ReasonReferenceCycle, "manager", "cycle %s: the reporting line ends here", strings.Join(line, " > "))
+			fact.Manager = ""
+		} else if u.Manager != "" && r.users[u.Manager] == nil {
+			r.unknown(ref, "manager", "user", u.Manager, "the reporting line ends here")
+			fact.Manager = ""
+		}
+		if u.Successor != "" && r.users[u.Successor] == nil {
+			r.unknown(ref, "successor", "user", u.Successor, "nobody is named as successor")
+			fact.Successor = ""
+		}
+		r.facts.Users = append(r.facts.Users, fact)
+		r.resolveMemberships(ref, u)
+	}
+}
+
+func (r *resolver) resolveMemberships(ref Ref, u *User) {
+	seen := make(map[string]bool, len(u.Departments))
+	for i, name := range u.Departments {
+		if name == "" || seen[name] {
+			continue
+		}
+		seen[name] = true
+		if r.departments[name] == nil {
+			field := "department"
+			if i > 0 {
+				field = fmt.Sprintf("otherDepartments[%d]", i-1)
+			}
+			r.unknown(ref, field, "department", name, "nothing follows from being in it")
+			continue
+		}
+		r.members[name] = append(r.members[name], u)
+		r.facts.Memberships = append(r.facts.Memberships, MembershipFact{Owner: ref, User: u.Name, Department: name, Primary: i == 0})
+	}
+}
+
+// walk follows next from start to the end of the line. A line that comes back to one of its own is a cycle; it then
+// ends with the name that comes twice.
+func walk(start string, next func(string) string) (line []string, cycle bool) {
+	for name := start; name != ""; name = next(name) {
+		if slices.Contains(line, name) {
+			return append(line, name), true
+		}
+		line = append(line, name)
+	}
+	return line, false
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// sorted is the distinct names in order; nil where there are none.
+func sorted(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	return inOrder(slices.Clone(names))
+}
+
+// inOrder sorts names in place and drops repetitions.
+func inOrder(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,35 @@
+package driver
+
+import (
+	"context"
+
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store"
+)
+
+// Tx is one writing transaction of a driver; the driver begins and ends it. Every error is of one of the store's
+// kinds; ErrRefused is one that a savepoint undoes.
+type Tx interface {
+	// Create makes the tenant row where there is none, with fence 0 and epoch 1.
+	Create(ctx context.Context, tenant string, owner store.Owner) error
+	// Lock locks the tenant row until the transaction ends and reads it, and then the clock. ErrNoTenant.
+	Lock(ctx context.Context, tenant string) (store.Tenant, error)
+	// Announce tells the triggers on the content tables that this transaction is the store's own; Update ends that.
+	Announce(ctx context.Context, tenant string) error
+
+	// Savepoint begins a part that can be undone by itself; Rollback undoes it, Release keeps it. They do not nest.
+	Savepoint(ctx context.Context) error
+	Rollback(ctx context.Context) error
+	Release(ctx context.Context) error
+	// Write writes one batch and says how many rows it touched.
+	Write(ctx context.Context, tenant string, batch Batch) (int64, error)
+
+	// RemoveEnded deletes the holders that ended at or before now, and the tuples of temporary grants that nobody
+	// holds any more because of it. It returns the deletions in any order.
+	RemoveEnded(ctx context.Context, tenant string, now schedule.Instant) ([]store.Change, error)
+
+	// Append adds an entry to the ledger and, where the database can, notifies those who follow the tenant.
+	Append(ctx context.Context, tenant string, entry store.Entry) error
+	// Update writes the tenant row.
+	Update(ctx context.Context, tenant store.Tenant) error
+}

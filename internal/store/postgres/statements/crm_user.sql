@@ -1,0 +1,32 @@
+-- What the driver says to the table crm_user. $1 is the tenant, $2 an array of rows.
+
+-- name: load
+SELECT
+    owner_kind, owner_name, key, user_name, display_name, type, state, manager, successor
+FROM crm_access.crm_user WHERE tenant = $1;
+
+-- name: insert
+INSERT INTO crm_access.crm_user (
+    tenant, owner_kind, owner_name, key, user_name, display_name, type, state, manager, successor
+)
+SELECT
+    $1, owner_kind, owner_name, key, user_name, display_name, type, state, manager, successor
+FROM json_to_recordset($2) AS n (
+    owner_kind text, owner_name text, key text, user_name text, display_name text, type text, state text,
+    manager text, successor text
+);
+
+-- name: update
+UPDATE crm_access.crm_user AS t SET
+    user_name = n.user_name, display_name = n.display_name, type = n.type, state = n.state, manager = n.manager,
+    successor = n.successor
+FROM json_to_recordset($2) AS n (
+    owner_kind text, owner_name text, key text, user_name text, display_name text, type text, state text,
+    manager text, successor text
+)
+WHERE t.tenant = $1 AND t.owner_kind = n.owner_kind AND t.owner_name = n.owner_name AND t.key = n.key;
+
+-- name: delete
+DELETE FROM crm_access.crm_user AS t
+USING json_to_recordset($2) AS n (owner_kind text, owner_name text, key text)
+WHERE t.tenant = $1 AND t.owner_kind = n.owner_kind AND t.owner_name = n.owner_name AND t.key = n.key;

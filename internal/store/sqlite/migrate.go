@@ -1,0 +1,82 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+
+	"github.com/crmaccess/crm-access-operator/internal/store"
+	"github.com/crmaccess/crm-access-operator/internal/store/driver"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+var migrations = driver.MustParseMigrations(migrationFiles)
+
+const (
+	findVersion  = `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'`
+	makeVersion  = `CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT`
+	readVersion  = `SELECT coalesce(max(version), 0) FROM schema_version`
+	writeVersion = `INSERT INTO schema_version (version) VALUES (?1)`
+	countTables  = `SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'`
+)
+
+// migrate brings the schema to this program's version, in one transaction that other openers wait for.
+func migrate(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return mapError(ctx, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	version, err := schemaVersion(ctx, tx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case version == len(migrations):
+		return nil
+	case version > len(migrations):
+		return fmt.Errorf("%w: it has version %d, this program knows up to %d", store.ErrSchema, version, len(migrations))
+	}
+	for _, migration := range migrations[version:] {
+		version++
+		if _, err := tx.ExecContext(ctx, migration); err != nil {
+			return unmigrated(ctx, version, err)
+		}
+		if _, err := tx.ExecContext(ctx, writeVersion, version); err != nil {
+			return unmigrated(ctx, version, err)
+		}
+	}
+	return mapError(ctx, tx.Commit())
+}
+
+// schemaVersion is 0 for a database that was made just now. One that holds something else is nobody's to change.
+func schemaVersion(ctx context.Context, tx *sql.Tx) (int, error) {
+	var found, version int
+	if err := tx.QueryRowContext(ctx, findVersion).Scan(&found); err != nil {
+		return 0, mapError(ctx, err)
+	}
+	if found > 0 {
+		err := tx.QueryRowContext(ctx, readVersion).Scan(&version)
+		return version, mapError(ctx, err)
+	}
+	if err := tx.QueryRowContext(ctx, countTables).Scan(&found); err != nil {
+		return 0, mapError(ctx, err)
+	}
+	if found > 0 {
+		return 0, fmt.Errorf("%w: the file is another program's database", store.ErrSchema)
+	}
+	_, err := tx.ExecContext(ctx, makeVersion)
+	return 0, mapError(ctx, err)
+}
+
+func unmigrated(ctx context.Context, version int, err error) error {
+	mapped := mapError(ctx, err)
+	if errors.Is(mapped, store.ErrRefused) {
+		return fmt.Errorf("%w: migration %d failed", store.ErrSchema, version)
+	}
+	return mapped
+}

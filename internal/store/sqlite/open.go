@@ -1,0 +1,120 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"net/url"
+	"os"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/crmaccess/crm-access-operator/internal/store"
+	"github.com/crmaccess/crm-access-operator/internal/store/driver"
+)
+
+//go:embed statements/*.sql
+var statementFiles embed.FS
+
+var statements = driver.MustParseStatements(statementFiles)
+
+// Memory is the file name of a store that lives as long as its handle: for tests and offline commands.
+const Memory = ":memory:"
+
+// fileMode keeps permissions from other users of the machine; SQLite gives its -wal and -shm files the same.
+const fileMode = 0o600
+
+// db is a Store. A file has one connection that writes and several that read a snapshot meanwhile (WAL); memory has
+// one for both, since each connection would be a database of its own.
+type db struct {
+	write, read *sql.DB
+}
+
+var _ store.Store = (*db)(nil)
+
+// Open opens the store in a file, makes it where there is none, and migrates it. ErrUnavailable where the file cannot
+// be opened, ErrSchema where it is not a store or a newer one.
+func Open(ctx context.Context, file string) (store.Store, error) {
+	s, err := connect(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, s.write); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func connect(file string) (*db, error) {
+	if file == Memory {
+		memory, err := pool("file::memory:", 1, url.Values{"_txlock": {"immediate"}})
+		return &db{write: memory, read: memory}, err
+	}
+	if err := claimFile(file); err != nil {
+		return nil, err
+	}
+	// An opaque path is escaped whole: a ? or % in a file name stays one.
+	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}).String()
+	write, err := pool(name, 1, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}})
+	if err != nil {
+		return nil, err
+	}
+	read, err := pool(name, 4, url.Values{"_query_only": {"true"}})
+	if err != nil {
+		_ = write.Close()
+		return nil, err
+	}
+	return &db{write: write, read: read}, nil
+}
+
+// pool opens no connection yet. A commit is on the disk when it returns (synchronous FULL): a revocation that a power
+// cut undoes would be one that was never made.
+func pool(name string, connections int, options url.Values) (*sql.DB, error) {
+	options.Set("_busy_timeout", "5000")
+	options.Set("_synchronous", "FULL")
+	options.Set("_dqs", "false")
+	options.Set("_defensive", "true")
+	p, err := sql.Open("sqlite", name+"?"+options.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("%w: cannot open the database file", store.ErrUnavailable)
+	}
+	p.SetMaxOpenConns(connections)
+	p.SetMaxIdleConns(connections)
+	return p, nil
+}
+
+// claimFile makes the file, or narrows the mode of one that others may read.
+func claimFile(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return unopened(err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return unopened(err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: the database file is not a file", store.ErrUnavailable)
+	}
+	if info.Mode().Perm()&^fileMode != 0 {
+		if err := f.Chmod(fileMode); err != nil {
+			return unopened(err)
+		}
+	}
+	return nil
+}
+
+// Close closes both pools.
+func (s *db) Close() error {
+	err := s.read.Close()
+	if s.write == s.read {
+		return mapError(context.Background(), err)
+	}
+	if other := s.write.Close(); err == nil {
+		err = other
+	}
+	return mapError(context.Background(), err)
+}

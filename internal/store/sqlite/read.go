@@ -1,0 +1,173 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store"
+	"github.com/crmaccess/crm-access-operator/internal/store/driver"
+)
+
+const (
+	readTenant = `
+SELECT cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, resource_version, settled_through, tampered, brake,
+    strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), (SELECT max(settled_through) FROM tenant)
+FROM tenant WHERE name = ?1`
+
+	readLedger = `
+SELECT epoch, revision, at, cause, previous, hash, body FROM ledger
+WHERE tenant = ?1 AND (epoch, revision) > (?2, ?3) ORDER BY epoch, revision LIMIT ?4`
+)
+
+// queryer is a pool or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Tenant is Store.Tenant.
+func (s *db) Tenant(ctx context.Context, tenant string) (store.Tenant, error) {
+	return tenantRow(ctx, s.read, tenant)
+}
+
+func tenantRow(ctx context.Context, q queryer, tenant string) (store.Tenant, error) {
+	t := store.Tenant{Name: tenant}
+	var version, settled, now, floor string
+	err := q.QueryRowContext(ctx, readTenant, tenant).Scan(
+		&t.Owner.Cluster, &t.Owner.Namespace, &t.Fence, &t.Revision.Epoch, &t.Revision.Number, &t.LedgerHead,
+		&version, &settled, &t.Tampered, &t.Brake, &now, &floor)
+	if err != nil {
+		return store.Tenant{}, mapError(ctx, err)
+	}
+	if t.ResourceVersion, err = strconv.ParseUint(version, 10, 64); err != nil {
+		return store.Tenant{}, fmt.Errorf("%w: tenant %s has no resource version", store.ErrSchema, tenant)
+	}
+	if t.SettledThrough, err = schedule.Parse(settled); err != nil {
+		return store.Tenant{}, fmt.Errorf("%w: tenant %s has no settled-through instant", store.ErrSchema, tenant)
+	}
+	t.Now, err = later(now, floor)
+	return t, err
+}
+
+// later compares as times: as text, a fraction would sort before its own second.
+func later(now, floor string) (time.Time, error) {
+	n, err := time.Parse(time.RFC3339Nano, now)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: the clock cannot be read", store.ErrSchema)
+	}
+	f, err := time.Parse(time.RFC3339, floor)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: the clock cannot be read", store.ErrSchema)
+	}
+	if f.After(n) {
+		return f, nil
+	}
+	return n, nil
+}
+
+// Load is Store.Load. WAL gives the transaction one snapshot.
+func (s *db) Load(ctx context.Context, tenant string) (store.Content, error) {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return store.Content{}, mapError(ctx, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	var content store.Content
+	if content.Tenant, err = tenantRow(ctx, tx, tenant); err != nil {
+		return store.Content{}, err
+	}
+	for _, table := range store.Tables {
+		rows, err := tx.QueryContext(ctx, statements[table]["load"], tenant)
+		if err != nil {
+			return store.Content{}, mapError(ctx, err)
+		}
+		if content.Rows, err = readRows(ctx, content.Rows, table, rows); err != nil {
+			return store.Content{}, err
+		}
+	}
+	return content, nil
+}
+
+// readRows appends what a load or a DELETE … RETURNING gives: the identity, then the table's columns.
+func readRows(ctx context.Context, all []store.Row, table store.Table, rows *sql.Rows) ([]store.Row, error) {
+	defer func() { _ = rows.Close() }()
+	columns := driver.Columns(table)
+	scan := newScanner(columns)
+	for rows.Next() {
+		if err := rows.Scan(scan.destinations...); err != nil {
+			return nil, mapError(ctx, err)
+		}
+		all = append(all, store.Row{
+			RowID: store.RowID{Table: table, Owner: access.Ref{Kind: access.Kind(scan.kind), Name: scan.name}, Key: scan.key},
+			Body:  scan.body(columns),
+		})
+	}
+	return all, mapError(ctx, rows.Err())
+}
+
+// scanner holds one row's columns. Text is what every column but a flag is here; lists and fragments are kept in the
+// very spelling in which they came, so a hand's other spelling shows as a difference.
+type scanner struct {
+	destinations    []any
+	kind, name, key string
+	texts           []sql.NullString
+	flags           []bool
+	builder         driver.Body
+}
+
+func newScanner(columns []driver.Column) *scanner {
+	s := &scanner{texts: make([]sql.NullString, len(columns)), flags: make([]bool, len(columns))}
+	s.destinations = append(s.destinations, &s.kind, &s.name, &s.key)
+	for i, column := range columns {
+		if column.Kind == driver.Flag {
+			s.destinations = append(s.destinations, &s.flags[i])
+		} else {
+			s.destinations = append(s.destinations, &s.texts[i])
+		}
+	}
+	return s
+}
+
+func (s *scanner) body(columns []driver.Column) string {
+	for i, column := range columns {
+		text := s.texts[i]
+		switch {
+		case column.Kind == driver.Flag:
+			s.builder.Flag(column.Name, s.flags[i])
+		case column.Kind == driver.List || column.Kind == driver.Fragment:
+			s.builder.Fragment(column.Name, text.String)
+		case column.Kind == driver.Bound && !text.Valid:
+			s.builder.Fragment(column.Name, "null")
+		default:
+			s.builder.Text(column.Name, text.String)
+		}
+	}
+	return s.builder.String()
+}
+
+// Ledger is Store.Ledger.
+func (s *db) Ledger(ctx context.Context, tenant string, after store.Revision, limit int) ([]store.Entry, error) {
+	rows, err := s.read.QueryContext(ctx, readLedger, tenant, after.Epoch, after.Number, limit)
+	if err != nil {
+		return nil, mapError(ctx, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var entries []store.Entry
+	for rows.Next() {
+		var e store.Entry
+		var at string
+		if err := rows.Scan(&e.Revision.Epoch, &e.Revision.Number, &at, &e.Cause, &e.Previous, &e.Hash, &e.Body); err != nil {
+			return nil, mapError(ctx, err)
+		}
+		if e.At, err = schedule.Parse(at); err != nil {
+			return nil, fmt.Errorf("%w: ledger entry %s has no instant", store.ErrSchema, e.Revision)
+		}
+		entries = append(entries, e)
+	}
+	return entries, mapError(ctx, rows.Err())
+}

@@ -1,0 +1,35 @@
+-- What the driver says to the table crm_user. ?1 is the tenant, ?2 an array of rows.
+
+-- name: load
+SELECT
+    owner_kind, owner_name, key, user_name, display_name, type, state, manager, successor
+FROM crm_user WHERE tenant = ?1;
+
+-- name: insert
+INSERT INTO crm_user (
+    tenant, owner_kind, owner_name, key, user_name, display_name, type, state, manager, successor
+)
+SELECT
+    ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key', value ->> 'user_name',
+    value ->> 'display_name', value ->> 'type', value ->> 'state', value ->> 'manager', value ->> 'successor'
+FROM json_each(?2);
+
+-- name: update
+UPDATE crm_user SET
+    user_name = n.user_name, display_name = n.display_name, type = n.type, state = n.state, manager = n.manager,
+    successor = n.successor
+FROM (
+    SELECT
+        value ->> 'owner_kind' AS owner_kind, value ->> 'owner_name' AS owner_name, value ->> 'key' AS key,
+        value ->> 'user_name' AS user_name, value ->> 'display_name' AS display_name, value ->> 'type' AS type,
+        value ->> 'state' AS state, value ->> 'manager' AS manager, value ->> 'successor' AS successor
+    FROM json_each(?2)
+) AS n
+WHERE crm_user.tenant = ?1
+    AND crm_user.owner_kind = n.owner_kind AND crm_user.owner_name = n.owner_name AND crm_user.key = n.key;
+
+-- name: delete
+DELETE FROM crm_user
+WHERE (tenant, owner_kind, owner_name, key) IN (
+    SELECT ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key' FROM json_each(?2)
+);

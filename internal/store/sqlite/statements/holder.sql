@@ -1,0 +1,34 @@
+-- What the driver says to the table holder. ?1 is the tenant, ?2 an array of rows.
+
+-- name: load
+SELECT
+    owner_kind, owner_name, key, user_name, bundle, not_before, not_after
+FROM holder WHERE tenant = ?1;
+
+-- name: insert
+INSERT INTO holder (
+    tenant, owner_kind, owner_name, key, user_name, bundle, not_before, not_after
+)
+SELECT
+    ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key', value ->> 'user_name', value ->> 'bundle',
+    value ->> 'not_before', value ->> 'not_after'
+FROM json_each(?2);
+
+-- name: update
+UPDATE holder SET
+    user_name = n.user_name, bundle = n.bundle, not_before = n.not_before, not_after = n.not_after
+FROM (
+    SELECT
+        value ->> 'owner_kind' AS owner_kind, value ->> 'owner_name' AS owner_name, value ->> 'key' AS key,
+        value ->> 'user_name' AS user_name, value ->> 'bundle' AS bundle, value ->> 'not_before' AS not_before,
+        value ->> 'not_after' AS not_after
+    FROM json_each(?2)
+) AS n
+WHERE holder.tenant = ?1
+    AND holder.owner_kind = n.owner_kind AND holder.owner_name = n.owner_name AND holder.key = n.key;
+
+-- name: delete
+DELETE FROM holder
+WHERE (tenant, owner_kind, owner_name, key) IN (
+    SELECT ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key' FROM json_each(?2)
+);

@@ -1,0 +1,152 @@
+// Package store says what a permission store is: the rows that a tenant's access comes to, who owns each of them, and
+// the few operations that change them. The drivers live in the folders below, and all pass the suite in storetest.
+// Nothing here knows Kubernetes, and nothing outside the drivers knows SQL.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+// Store keeps the access of many tenants. Its methods are safe for concurrent use. Every error is of one of the kinds
+// below or a context's, and none carries a connection string, a password or a host's answer to one.
+type Store interface {
+	// Tenant reads the tenant row alone: one statement on one row, cheap enough for every second.
+	// ErrNoTenant where nobody has claimed the name.
+	Tenant(ctx context.Context, tenant string) (Tenant, error)
+
+	// Claim takes the tenant for an owner at a leader's election: it creates the row or raises its fence by one, so
+	// that whoever held the former fence can write no more. ErrOwnedElsewhere where another owner holds the tenant
+	// and adopt does not name it; adopting raises the epoch and forgets the newest resourceVersion.
+	Claim(ctx context.Context, tenant string, owner Owner, adopt string) (Tenant, error)
+
+	// Load reads everything of a tenant in one consistent snapshot.
+	Load(ctx context.Context, tenant string) (Content, error)
+
+	// Commit applies changes in one transaction that locks the tenant row first: ErrFenced where owner or fence are
+	// not the expected ones, ErrStale where epoch, revision or the tamper mark have moved. It writes the ledger's
+	// entry in the same transaction. Objects whose rows the database refuses are left out whole and named in the
+	// result; the rest is committed. Nothing is written where there is nothing to change.
+	Commit(ctx context.Context, commit Commit) (Committed, error)
+
+	// Settle removes what ended at or before the store's now, set-based, with a ledger entry; it writes nothing where
+	// nothing is overdue. It checks owner and fence like Commit, and needs no knowledge of the content.
+	Settle(ctx context.Context, expect Tenant) (Committed, error)
+
+	// Ledger reads up to limit entries after the given revision of the given epoch, oldest first.
+	Ledger(ctx context.Context, tenant string, after Revision, limit int) ([]Entry, error)
+
+	// Close releases the connections.
+	Close() error
+}
+
+// Owner is who may write a tenant: a namespace of a cluster. Cluster is the uid of its kube-system namespace.
+type Owner struct {
+	Cluster   string
+	Namespace string
+}
+
+// String is the form that `spec.adopt` names: cluster/namespace.
+func (o Owner) String() string { return o.Cluster + "/" + o.Namespace }
+
+// Revision orders the states of a tenant. A store that was restored or adopted raises the epoch.
+type Revision struct {
+	Epoch  int64
+	Number int64
+}
+
+// Compare is negative, zero or positive as r is before, equal to or after o.
+func (r Revision) Compare(o Revision) int {
+	if r.Epoch != o.Epoch {
+		return int(min(max(r.Epoch-o.Epoch, -1), 1))
+	}
+	return int(min(max(r.Number-o.Number, -1), 1))
+}
+
+// String is epoch.number.
+func (r Revision) String() string { return fmt.Sprintf("%d.%d", r.Epoch, r.Number) }
+
+// Tenant is the one row that every writing transaction locks first.
+type Tenant struct {
+	Name     string
+	Owner    Owner
+	Fence    int64
+	Revision Revision
+	// LedgerHead is the hash of the newest ledger entry, empty before the first.
+	LedgerHead string
+	// ResourceVersion is the newest of the API that was acted on; an absence read from an older state is not believed.
+	ResourceVersion uint64
+	// SettledThrough is the instant up to which ends were settled; the store's clock never reads earlier.
+	SettledThrough schedule.Instant
+	// Tampered counts the writes that were not made through this package. It only grows.
+	Tampered int64
+	// Brake is the controllers' memory of absences, kept with the tenant so that a restart does not forget it.
+	Brake string
+	// Now is the store's clock as this row was read: its own time, or SettledThrough where that is later.
+	Now time.Time
+}
+
+// Content is everything of a tenant at one revision.
+type Content struct {
+	Tenant Tenant
+	// Rows hold the facts and the sources, in no particular order.
+	Rows []Row
+}
+
+// Commit is what one pass wants changed.
+type Commit struct {
+	// Expect is the tenant row that the changes were computed against.
+	Expect Tenant
+	// Changes are sorted (see Diff) and touch each row once.
+	Changes []Change
+	// Cause says why in the ledger: "pass", "repair", "retire".
+	Cause string
+	// ResourceVersion replaces the tenant's where it is greater.
+	ResourceVersion uint64
+	// Brake replaces the tenant's. A difference alone is worth a write, but no revision.
+	Brake string
+	// RaiseEpoch starts a new epoch: the store was found to be older than what had been seen of it.
+	RaiseEpoch bool
+}
+
+// Committed is what came of a Commit or Settle.
+type Committed struct {
+	Tenant  Tenant
+	Changes []Change
+	// Refused are the objects whose rows the database would not take, with why.
+	Refused map[access.Ref]error
+}
+
+// Entry is one commit in the ledger.
+type Entry struct {
+	Revision Revision
+	At       schedule.Instant
+	Cause    string
+	Previous string
+	Hash     string
+	// Body is the canonical JSON that Hash is over.
+	Body []byte
+}
+
+// The kinds of error. Test with errors.Is.
+var (
+	// ErrUnavailable means that the store cannot be reached or is not ready; trying again may help.
+	ErrUnavailable = errors.New("permission store unavailable")
+	// ErrNoTenant means that nobody has claimed the tenant.
+	ErrNoTenant = errors.New("no such tenant in the permission store")
+	// ErrOwnedElsewhere means that another cluster or namespace owns the tenant.
+	ErrOwnedElsewhere = errors.New("the permission store's tenant is owned elsewhere")
+	// ErrFenced means that a newer leader has taken over; the caller must stop writing.
+	ErrFenced = errors.New("fenced off by a newer leader")
+	// ErrStale means that the tenant has moved since it was read: load again and compute anew.
+	ErrStale = errors.New("the tenant has changed since it was read")
+	// ErrRefused means that the database would not take the rows of one object.
+	ErrRefused = errors.New("refused by the database")
+	// ErrSchema means that the store's schema is newer than this program, or cannot be migrated.
+	ErrSchema = errors.New("unusable schema")
+)
