@@ -136,6 +136,7 @@ type FieldRule struct {
 const (
 	StateEnabled  = "Enabled"
 	StateDisabled = "Disabled"
+	StateRetired  = "Retired"
 
 	MaskKeep   = "Keep"
 	MaskEmail  = "Email"

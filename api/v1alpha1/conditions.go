@@ -38,6 +38,8 @@ const (
 	ReasonInheritanceCycle = "InheritanceCycle"
 	// ReasonInheritanceTooDeep: the path of inheritance has more than ten steps. The role confers nothing.
 	ReasonInheritanceTooDeep = "InheritanceTooDeep"
+	// ReasonTooManyTuples: a role comes to more than ten thousand grants after inheritance. It confers nothing.
+	ReasonTooManyTuples = "TooManyTuples"
 	// ReasonAbstractRole: the role is a template, which may be inherited but not given to users.
 	ReasonAbstractRole = "AbstractRole"
 	// ReasonExternalUser: an external user holds no role, and has only grants with onlyFields and an end.
@@ -70,8 +72,8 @@ const (
 	ReasonDeparted = "Departed"
 	// ReasonDisabled: the object type is off; every action on it is denied.
 	ReasonDisabled = "Disabled"
-	// ReasonCycle: the chain of parents or of managers leads back to where it began.
-	ReasonCycle = "Cycle"
+	// ReasonReferenceCycle: the chain of parents or of managers leads back to where it began.
+	ReasonReferenceCycle = "ReferenceCycle"
 )
 
 // The reasons of a PermissionStore.
@@ -89,6 +91,11 @@ const (
 	// ReasonAbsenceNotBelieved: the list of objects is not known to be complete, so nothing is removed because its
 	// object was not seen.
 	ReasonAbsenceNotBelieved = "AbsenceNotBelieved"
+	// ReasonOlderAPI: the API shows a state from before what the store has acted on (an etcd restored from a backup).
+	// Nothing is written until spec.adopt names the store's owner; windows still end.
+	ReasonOlderAPI = "APIOlderThanStore"
+	// ReasonRetired: spec.state is Retired; nobody has access in this namespace.
+	ReasonRetired = "Retired"
 	// ReasonDriftFound: the store held rows that no object declares. Enforce removed them; Observe left them.
 	ReasonDriftFound = "DriftFound"
 )

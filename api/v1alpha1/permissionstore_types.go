@@ -54,6 +54,13 @@ type PermissionStoreSpec struct {
 	// +optional
 	Brake Brake `json:"brake,omitzero"`
 
+	// state is Active, or Retired: everybody's access in this namespace is ended on purpose, and nothing is written any
+	// more. Retire before you delete a tenant: deleting objects alone is braked. Defaults to Active.
+	// +kubebuilder:validation:Enum=Active;Retired
+	// +kubebuilder:default=Active
+	// +optional
+	State string `json:"state,omitempty"`
+
 	// adopt takes over a store that another cluster or namespace owns: the owner, as the message of condition Ready
 	// names it. Leave it away otherwise.
 	// +kubebuilder:validation:MaxLength=253

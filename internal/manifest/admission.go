@@ -95,7 +95,8 @@ func (a *admission) review(object map[string]any) []refusal {
 	slices.Sort(unknown)
 	for _, path := range unknown {
 		if !strings.HasPrefix(path, "metadata.") {
-			refusals = append(refusals, refusal{path, "unknown field" + didYouMean(lastStep(path), a.fieldsBeside(path))})
+			parent, name := cutPath(path)
+			refusals = append(refusals, refusal{path, "unknown field" + didYouMean(name, a.fieldsOf(parent))})
 		}
 	}
 	defaulting.PruneNonNullableNullsWithoutDefaults(object, a.structural)
@@ -117,9 +118,14 @@ func (a *admission) review(object map[string]any) []refusal {
 	return refusals
 }
 
-// metadata reads the object's metadata; nil where it cannot be read. A manifest may leave the namespace to whoever
+// metadata reads the object's metadata; nil where it cannot be used. A manifest may leave the namespace to whoever
 // applies it.
 func (a *admission) metadata(object map[string]any) (*metav1.ObjectMeta, []refusal) {
+	if metadata, found := object["metadata"]; found {
+		if _, ok := metadata.(map[string]any); !ok {
+			return nil, nil // the schema says it better
+		}
+	}
 	meta, found, unknown, err := objectmeta.GetObjectMetaWithOptions(object, objectmeta.ObjectMetaOptions{ReturnUnknownFieldPaths: true})
 	if err != nil {
 		return nil, []refusal{{"metadata", err.Error()}}
@@ -130,14 +136,14 @@ func (a *admission) metadata(object map[string]any) (*metav1.ObjectMeta, []refus
 	var refusals []refusal
 	slices.Sort(unknown)
 	for _, path := range unknown {
-		refusals = append(refusals, refusal{path, "unknown field" + didYouMean(lastStep(path), metadataFields)})
+		_, name := cutPath(path)
+		refusals = append(refusals, refusal{path, "unknown field" + didYouMean(name, metadataFields)})
 	}
 	if meta.Namespace == "" {
 		meta.Namespace = metav1.NamespaceDefault
 	}
 	if meta.Name == "" && meta.GenerateName != "" {
-		refusals = append(refusals, refusal{"metadata.name", "Required value: what is kept in files needs a name, not generateName"})
-		meta.Name = "generated"
+		return nil, append(refusals, refusal{"metadata.name", "Required value: what is kept in files needs a name, not generateName"})
 	}
 	return meta, refusals
 }
@@ -161,11 +167,10 @@ func pathOf(e *field.Error) string {
 	return e.Field
 }
 
-// fieldsBeside lists the fields that the schema knows where an unknown one stands.
-func (a *admission) fieldsBeside(path string) []string {
-	steps := parsePath(path)
+// fieldsOf lists the fields that the schema knows at a place.
+func (a *admission) fieldsOf(steps []step) []string {
 	at := a.structural
-	for _, step := range steps[:len(steps)-1] {
+	for _, step := range steps {
 		switch {
 		case at == nil:
 			return nil

@@ -111,11 +111,8 @@ func readDocument(file string, c chunk) (*document, []*Fault) {
 	} else if err != nil {
 		return nil, []*Fault{d.unreadable(c, err)}
 	}
-	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		if err != nil {
-			return nil, []*Fault{d.unreadable(c, err)}
-		}
-		return nil, []*Fault{{Source: Source{File: file, Line: d.line(second.Line)}, Message: "a second document begins here: put a line --- above it"}}
+	if err := decoder.Decode(&second); err != nil && !errors.Is(err, io.EOF) {
+		return nil, []*Fault{d.unreadable(c, err)}
 	}
 	if len(root.Content) == 0 {
 		return nil, nil
@@ -143,6 +140,9 @@ func (d *document) unreadable(c chunk, err error) *Fault {
 	if m := yamlLine.FindStringSubmatch(message); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		message = strings.Replace(message, m[0], "", 1)
+	}
+	if strings.Contains(message, "<document start>") {
+		message = "a second document begins here: put a line --- above it"
 	}
 	for number, text := range strings.Split(string(c.text), "\n") {
 		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
@@ -211,9 +211,13 @@ func parsePath(path string) []step {
 	return steps
 }
 
-func lastStep(path string) string {
+// cutPath divides a path into its last key and the steps before it. The key of {"": …} is empty, as is its path.
+func cutPath(path string) (before []step, key string) {
 	steps := parsePath(path)
-	return steps[len(steps)-1].key
+	if len(steps) == 0 {
+		return nil, ""
+	}
+	return steps[:len(steps)-1], steps[len(steps)-1].key
 }
 
 // lineOf is the line of the key or list entry that the steps lead to, or of the last one on the way that exists.

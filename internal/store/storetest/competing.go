@@ -27,9 +27,9 @@ var competing = []test{
 		l := lead(t, h, tenant)
 		known := sync.Map{} // revision number → the rows it has
 		known.Store(int64(0), map[store.RowID]string{})
-		const commits = 30
+		const commits = 20
 		for i := range commits {
-			known.Store(int64(i+1), version(t, 40, i))
+			known.Store(int64(i+1), version(t, 20, i))
 		}
 		reader := h.Open(t)
 		done := make(chan struct{})
@@ -54,7 +54,7 @@ var competing = []test{
 			}
 		})
 		for i := range commits {
-			l.commit(t, version(t, 40, i))
+			l.commit(t, version(t, 20, i))
 		}
 		close(done)
 		reads.Wait()

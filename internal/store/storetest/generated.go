@@ -17,7 +17,7 @@ var generated = []test{
 			tenants++
 			l := lead(t, h, fmt.Sprint("tenant-", tenants))
 			var desired access.Facts
-			for range rapid.IntRange(1, 6).Draw(r, "steps") {
+			for range rapid.IntRange(1, 4).Draw(r, "steps") {
 				now := l.now(t)
 				switch rapid.SampledFrom([]string{"commit", "commit", "commit", "settle", "lead"}).Draw(r, "step") {
 				case "commit":

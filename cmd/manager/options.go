@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// options are the program's flags.
+type options struct {
+	kubeconfig     string
+	leaderElect    bool
+	leaderElectNS  string
+	dataDir        string
+	metricsAddress string
+	healthAddress  string
+	decideAddress  string
+	maxAge         time.Duration
+	logLevel       slog.Level
+}
+
+func parseOptions(args []string) (options, error) {
+	var o options
+	flags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: in the cluster, $KUBECONFIG, ~/.kube/config")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false, "write only while holding the Lease, so that several replicas may run")
+	flags.StringVar(&o.leaderElectNS, "leader-elect-namespace", "", "namespace of the Lease; default: the pod's own")
+	flags.StringVar(&o.dataDir, "data-dir", ".", "folder of the sqlite stores")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "127.0.0.1:8080", "address of the Prometheus metrics; 0 turns them off")
+	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
+	flags.StringVar(&o.decideAddress, "decision-bind-address", "127.0.0.1:8082", "loopback address of the decision API; 0 turns it off")
+	flags.DurationVar(&o.maxAge, "decision-max-age", 10*time.Second, "how old the state of the store may be that a decision is made from; 1s to 5m")
+	level := flags.String("log-level", "info", "debug, info, warn or error")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return o, errors.New("the flags are listed above")
+		}
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q: the manager takes flags only", flags.Arg(0))
+	}
+	if err := o.logLevel.UnmarshalText([]byte(*level)); err != nil {
+		return o, fmt.Errorf("--log-level %q: want debug, info, warn or error", *level)
+	}
+	if o.maxAge < time.Second || o.maxAge > 5*time.Minute {
+		return o, fmt.Errorf("--decision-max-age %s: want 1s to 5m", o.maxAge)
+	}
+	if o.decideAddress != "0" {
+		host, _, err := net.SplitHostPort(o.decideAddress)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			return o, fmt.Errorf("--decision-bind-address %q: without credentials the decision API listens on a loopback address only, such as 127.0.0.1:8082", o.decideAddress)
+		}
+	}
+	return o, nil
+}

@@ -1,0 +1,254 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
+	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+const (
+	// referenceWaits is how long an unknown reference may still arrive before a person is asked for.
+	referenceWaits = 5 * time.Minute
+	// unwrittenFor is how long a change may wait for the store before a person is asked for.
+	unwrittenFor = 10 * time.Minute
+)
+
+// objectFacts are what a status follows from. The functions below are pure: from the same facts follows the same status.
+type objectFacts struct {
+	now       time.Time
+	storeNow  schedule.Instant
+	object    v1alpha1.Object
+	invalid   error // the object cannot be read as a declaration
+	findings  []access.Finding
+	refused   error // the database would not take the object's rows
+	unwritten bool  // the store has been away for too long
+	retired   bool
+}
+
+// outcome is a status, and after what time it may change by itself though nothing happens.
+type outcome struct {
+	status v1alpha1.Status
+	until  time.Duration
+}
+
+// verdict is the reason and message of Ready.
+type verdict struct {
+	ready   bool
+	stalled bool
+	reason  string
+	message string
+	until   time.Duration
+}
+
+// status goes through what can be said of an object; the first that applies is what Ready says.
+func (f objectFacts) status() outcome {
+	var v verdict
+	window, temporary := f.window()
+	switch {
+	case f.unwritten:
+		v = verdict{stalled: true, reason: v1alpha1.ReasonStoreUnavailable, message: "the change has not been written for ten minutes: see PermissionStore/default"}
+	case f.invalid != nil:
+		v = verdict{stalled: true, reason: v1alpha1.ReasonInvalid, message: f.invalid.Error()}
+	case f.retired:
+		v = verdict{ready: true, reason: v1alpha1.ReasonRetired, message: "the namespace is retired: the object confers nothing"}
+	case f.refused != nil:
+		v = verdict{stalled: true, reason: v1alpha1.ReasonStoreRefused, message: f.refused.Error()}
+	case temporary && window.Ended(f.storeNow):
+		v = verdict{ready: true, reason: v1alpha1.ReasonExpired, message: "ended at " + window.NotAfter.String()}
+	case len(f.findings) > 0:
+		v = f.found()
+	case temporary && f.storeNow < window.NotBefore:
+		v = verdict{ready: true, reason: v1alpha1.ReasonScheduled, message: "starts at " + window.NotBefore.String()}
+	case temporary:
+		v = verdict{ready: true, reason: v1alpha1.ReasonActive, message: "ends at " + window.NotAfter.String()}
+	default:
+		v = f.applied()
+	}
+	s := newStatus(f.object, f.now)
+	s.settle(v)
+	if temporary && !f.unwritten {
+		f.reportActive(s, window)
+	}
+	return outcome{s.status, v.until}
+}
+
+func (f objectFacts) window() (schedule.Window, bool) {
+	g, ok := f.object.(*v1alpha1.TemporaryGrant)
+	if !ok || f.invalid != nil {
+		return schedule.Window{}, false
+	}
+	window := schedule.Window{NotBefore: schedule.Always, NotAfter: schedule.Always}
+	if i, err := schedule.Parse(string(g.Spec.NotBefore)); err == nil {
+		window.NotBefore = i
+	}
+	if i, err := schedule.Parse(string(g.Spec.NotAfter)); err == nil {
+		window.NotAfter = i
+	}
+	return window, true
+}
+
+func (f objectFacts) reportActive(s *statusBuilder, window schedule.Window) {
+	switch {
+	case f.retired:
+		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonRetired, "the namespace is retired")
+	case window.Ended(f.storeNow):
+		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonExpired, "ended at "+window.NotAfter.String())
+	case f.storeNow < window.NotBefore:
+		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonScheduled, "starts at "+window.NotBefore.String())
+	default:
+		s.set(v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonActive, "the users hold the access until "+window.NotAfter.String())
+	}
+}
+
+// found says what does not compile. A reference may still arrive; anything else needs a person at once.
+func (f objectFacts) found() verdict {
+	first, waits := f.findings[0], true
+	for _, finding := range f.findings {
+		if waits && !finding.Waits() {
+			first, waits = finding, false
+		}
+	}
+	v := verdict{reason: string(first.Reason), message: sentences(f.findings)}
+	if !waits {
+		v.stalled = true
+		return v
+	}
+	since := f.now
+	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		if c := conditionOf(f.object.GetStatus().Conditions, kind); c != nil && c.Reason == v.reason && c.LastTransitionTime.Time.Before(since) {
+			since = c.LastTransitionTime.Time
+			v.stalled = v.stalled || kind == v1alpha1.ConditionStalled
+		}
+	}
+	if left := referenceWaits - f.now.Sub(since); left > 0 && !v.stalled {
+		v.until = left
+	} else {
+		v.stalled = true
+	}
+	return v
+}
+
+// sentences lists findings; the message ends at a few, with a total.
+func sentences(findings []access.Finding) string {
+	var lines []string
+	for _, finding := range findings[:min(len(findings), 5)] {
+		lines = append(lines, fmt.Sprintf("spec.%s: %s", finding.Field, finding.Message))
+	}
+	if more := len(findings) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// applied is what is said of an object whose rows are in the store.
+func (f objectFacts) applied() verdict {
+	v := verdict{ready: true, reason: v1alpha1.ReasonApplied, message: "the permission store holds what the object asks for"}
+	switch o := f.object.(type) {
+	case *v1alpha1.User:
+		switch access.UserState(o.Spec.State) {
+		case access.StateDeparted:
+			v.reason, v.message = v1alpha1.ReasonDeparted, "nothing confers access to this user"
+			if o.Spec.Successor != "" {
+				v.message += fmt.Sprintf("; the successor is %s", o.Spec.Successor)
+			}
+		case access.StateSuspended:
+			v.reason, v.message = v1alpha1.ReasonSuspended, "nothing confers access to this user while suspended"
+		}
+	case *v1alpha1.ObjectType:
+		if o.Spec.State == v1alpha1.StateDisabled {
+			v.reason, v.message = v1alpha1.ReasonDisabled, "every action on the object is denied"
+		}
+	}
+	return v
+}
+
+// storeFacts are what the PermissionStore's status follows from.
+type storeFacts struct {
+	now     time.Time
+	ps      *v1alpha1.PermissionStore
+	trouble *trouble
+	doubt   error
+	held    *v1alpha1.Held
+	drift   int
+	refused int
+	retired bool
+}
+
+func (f storeFacts) status() v1alpha1.Status {
+	var v verdict
+	switch {
+	case f.trouble != nil:
+		v = verdict{reason: f.trouble.reason, message: f.trouble.message, stalled: f.trouble.person || f.now.Sub(f.trouble.since) >= unwrittenFor}
+	case f.held != nil:
+		v = verdict{stalled: true, reason: v1alpha1.ReasonBrakeHeld, message: fmt.Sprintf(
+			"%d objects are gone and %d people would lose access, more than brake.people allows within ten minutes: restore the objects, or set spec.brake.release to %s", f.held.Total, f.held.People, f.held.Digest)}
+	case f.doubt != nil:
+		v = verdict{reason: v1alpha1.ReasonAbsenceNotBelieved, message: "nobody loses access because objects are not seen: " + f.doubt.Error()}
+	case f.retired:
+		v = verdict{ready: true, reason: v1alpha1.ReasonRetired, message: "nobody has access in this namespace"}
+	case f.drift > 0:
+		v = verdict{ready: true, reason: v1alpha1.ReasonDriftFound, message: fmt.Sprintf("%d rows are not as declared and are left, since drift.mode is Observe", f.drift)}
+	case f.refused > 0:
+		v = verdict{ready: true, reason: v1alpha1.ReasonConnected, message: fmt.Sprintf("the database refuses the rows of %d objects: see their status", f.refused)}
+	default:
+		v = verdict{ready: true, reason: v1alpha1.ReasonConnected, message: "the store holds what this namespace declares"}
+	}
+	s := newStatus(f.ps, f.now)
+	s.settle(v)
+	return s.status
+}
+
+// statusBuilder makes a status and keeps the transition times of conditions that stay.
+type statusBuilder struct {
+	before []metav1.Condition
+	now    metav1.Time
+	status v1alpha1.Status
+}
+
+func newStatus(object v1alpha1.Object, now time.Time) *statusBuilder {
+	return &statusBuilder{
+		before: object.GetStatus().Conditions,
+		now:    metav1.NewTime(now.Truncate(time.Second)),
+		status: v1alpha1.Status{ObservedGeneration: object.GetGeneration()},
+	}
+}
+
+// settle sets Ready, and Stalled or Reconciling where it is not.
+func (s *statusBuilder) settle(v verdict) {
+	if v.ready {
+		s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v.reason, v.message)
+		return
+	}
+	s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, v.reason, v.message)
+	if v.stalled {
+		s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, v.reason, v.message)
+	} else {
+		s.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v.reason, v.message)
+	}
+}
+
+func (s *statusBuilder) set(kind string, status metav1.ConditionStatus, reason, message string) {
+	c := metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: shorten(message, 4000),
+		ObservedGeneration: s.status.ObservedGeneration, LastTransitionTime: s.now,
+	}
+	if was := conditionOf(s.before, kind); was != nil && was.Status == status && was.LastTransitionTime.Year() > 1970 {
+		c.LastTransitionTime = was.LastTransitionTime
+	}
+	s.status.Conditions = append(s.status.Conditions, c)
+}
+
+func conditionOf(conditions []metav1.Condition, kind string) *metav1.Condition {
+	for i := range conditions {
+		if conditions[i].Type == kind {
+			return &conditions[i]
+		}
+	}
+	return nil
+}

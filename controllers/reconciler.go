@@ -1,0 +1,226 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store"
+)
+
+const (
+	// retryAfter is how soon trouble of a store is looked at again.
+	retryAfter = 2 * time.Second
+	// compareEvery is how often the whole tenant is compared with the store, changed or not.
+	compareEvery = time.Hour
+	// staleRuns is how often a pass starts again because the store moved under it.
+	staleRuns = 5
+)
+
+// Reconciler runs the passes. Its exported fields are set before Setup and not changed afterwards.
+type Reconciler struct {
+	// Client reads from caches and writes status; Live reads from the API server itself.
+	Client client.Client
+	Live   client.Reader
+	Stores Opener
+	Events events.EventRecorder
+	Clock  clock.WithTicker
+	Log    logr.Logger
+	// Namespaces are the only ones to serve; empty means all.
+	Namespaces []string
+	// Publisher is told what the store holds.
+	Publisher Publisher
+	// Fenced is called when a newer leader has taken a tenant over: this process must stop writing, which means end.
+	Fenced func(error)
+
+	statuses *statusWriter
+	tenants  tenants
+	wake     chan event.TypedGenericEvent[string]
+}
+
+// Reconcile is a pass over the namespace that the request names. It returns errors only where nothing else says them:
+// trouble of the store is said on the PermissionStore, and tried again at a duration, since an error would hide it.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	namespace := request.Namespace
+	var ps v1alpha1.PermissionStore
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: v1alpha1.PermissionStoreName}, &ps)
+	if apierrors.IsNotFound(err) {
+		// Nothing says where to write. What the store holds stays, and the keeper still settles what ends.
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	t := r.tenants.of(namespace)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, err := r.runPass(ctx, t, &ps)
+	if errors.Is(err, store.ErrFenced) {
+		r.Fenced(err)
+		return ctrl.Result{}, nil
+	}
+	if errors.Is(err, context.Canceled) {
+		return ctrl.Result{}, nil
+	}
+	now := r.Clock.Now()
+	if err != nil {
+		r.inTrouble(t, now, err)
+		r.reportTrouble(&ps, t, p, now)
+		return ctrl.Result{RequeueAfter: retryAfter}, nil
+	}
+	t.trouble = nil
+	return r.report(&ps, t, p, now), nil
+}
+
+// runPass runs passes until one is not overtaken by another writer.
+func (r *Reconciler) runPass(ctx context.Context, t *tenant, ps *v1alpha1.PermissionStore) (*pass, error) {
+	for run := 1; ; run++ {
+		p := &pass{Reconciler: r, tenant: t, ps: ps}
+		err := p.run(ctx)
+		if err != nil {
+			t.forget()
+		}
+		if !errors.Is(err, store.ErrStale) || run == staleRuns {
+			return p, err
+		}
+	}
+}
+
+// inTrouble keeps why, and since when the tenant has been in trouble of that kind.
+func (r *Reconciler) inTrouble(t *tenant, now time.Time, err error) {
+	was := t.trouble
+	t.trouble = troubleOf(err)
+	t.trouble.since = now
+	if was != nil && was.reason == t.trouble.reason {
+		t.trouble.since = was.since
+		return
+	}
+	r.Log.Info("Trouble", "namespace", t.namespace, "reason", t.trouble.reason, "message", t.trouble.message)
+}
+
+// troubleOf says an error as a reason. The store's errors hold no secret; of what is not known as such, only the kind
+// of failure is told.
+func troubleOf(err error) *trouble {
+	switch {
+	case errors.Is(err, store.ErrOwnedElsewhere):
+		return &trouble{reason: v1alpha1.ReasonStoreOwnedElsewhere, message: err.Error() + "; set spec.adopt to take it over", person: true}
+	case errors.Is(err, errSecret):
+		return &trouble{reason: v1alpha1.ReasonSecretUnavailable, message: err.Error(), person: true}
+	case errors.Is(err, errOlderAPI):
+		return &trouble{reason: v1alpha1.ReasonOlderAPI, message: err.Error() + ": nothing is written; set spec.adopt to the store's owner to follow the API all the same", person: true}
+	case errors.Is(err, store.ErrSchema), errors.Is(err, store.ErrRefused):
+		return &trouble{reason: v1alpha1.ReasonStoreRefused, message: err.Error(), person: true}
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrNoTenant):
+		return &trouble{reason: v1alpha1.ReasonStoreUnavailable, message: err.Error()}
+	}
+	return &trouble{reason: v1alpha1.ReasonStoreUnavailable, message: "the pass did not finish: " + err.Error()}
+}
+
+// report writes the statuses of the tenant's objects, and says when to look again.
+func (r *Reconciler) report(ps *v1alpha1.PermissionStore, t *tenant, p *pass, now time.Time) ctrl.Result {
+	var result ctrl.Result
+	again := func(after time.Duration) {
+		if result.RequeueAfter == 0 || after < result.RequeueAfter {
+			result.RequeueAfter = after
+		}
+	}
+	storeNow := schedule.At(t.row.Now)
+	for ref, object := range p.objects {
+		facts := objectFacts{
+			now: now, storeNow: storeNow, object: object, retired: isRetired(ps),
+			findings: p.resolution.Findings[ref], refused: p.committed.Refused[ref],
+		}
+		if d := p.declared[ref]; d != nil {
+			facts.invalid = d.err
+		}
+		wanted := facts.status()
+		r.statuses.submit(string(ref.Kind), object, wanted.status, nil)
+		if wanted.until > 0 {
+			again(wanted.until)
+		}
+		r.announce(object, wanted.status)
+	}
+	if p.doubt != nil {
+		again(retryAfter)
+	}
+	if p.held != nil || len(p.brake.Recent) > 0 {
+		again(time.Minute)
+	}
+	again(compareEvery)
+	r.reportStore(ps, p, now)
+	return result
+}
+
+func (r *Reconciler) reportStore(ps *v1alpha1.PermissionStore, p *pass, now time.Time) {
+	facts := storeFacts{now: now, ps: ps, doubt: p.doubt, held: p.held, refused: len(p.committed.Refused), retired: isRetired(ps)}
+	if p.ps.Spec.Drift.Mode == v1alpha1.DriftObserve {
+		facts.drift = len(store.Diff(p.tenant.base, p.tenant.held))
+	}
+	status := facts.status()
+	r.statuses.submit("PermissionStore", ps, status, p.held)
+	r.announce(ps, status)
+}
+
+// reportTrouble says trouble on the PermissionStore. Objects are touched only where their change has waited too long.
+func (r *Reconciler) reportTrouble(ps *v1alpha1.PermissionStore, t *tenant, p *pass, now time.Time) {
+	status := storeFacts{now: now, ps: ps, trouble: t.trouble}.status()
+	r.statuses.submit("PermissionStore", ps, status, ps.Status.Held)
+	r.announce(ps, status)
+	if now.Sub(t.trouble.since) < unwrittenFor {
+		return
+	}
+	for ref, object := range p.objects {
+		if object.GetStatus().ObservedGeneration != object.GetGeneration() {
+			r.statuses.submit(string(ref.Kind), object, objectFacts{now: now, object: object, unwritten: true}.status().status, nil)
+		}
+	}
+}
+
+// announce makes an event of a transition that a person wants to hear of. Objects that simply become ready are many,
+// and say nothing.
+func (r *Reconciler) announce(object v1alpha1.Object, status v1alpha1.Status) {
+	before := object.GetStatus().Conditions
+	for _, c := range status.Conditions {
+		was := conditionOf(before, c.Type)
+		if was != nil && was.Status == c.Status && was.Reason == c.Reason {
+			continue
+		}
+		switch {
+		case c.Type == v1alpha1.ConditionStalled:
+			r.event(object, corev1.EventTypeWarning, c.Reason, c.Message)
+		case c.Type == v1alpha1.ConditionActive && (was != nil || c.Reason == v1alpha1.ReasonActive):
+			r.event(object, corev1.EventTypeNormal, c.Reason, c.Message)
+		case c.Type == v1alpha1.ConditionReady && object.GetName() == v1alpha1.PermissionStoreName && isStore(object):
+			r.event(object, map[bool]string{true: corev1.EventTypeNormal, false: corev1.EventTypeWarning}[c.Status == "True"], c.Reason, c.Message)
+		}
+	}
+}
+
+func (r *Reconciler) event(object v1alpha1.Object, kind, reason, message string) {
+	r.Events.Eventf(object, nil, kind, reason, "Reconcile", "%s", shorten(message, 1000))
+}
+
+func isStore(object v1alpha1.Object) bool {
+	_, ok := object.(*v1alpha1.PermissionStore)
+	return ok
+}
+
+// enqueue asks for a pass over a namespace.
+func (r *Reconciler) enqueue(ctx context.Context, namespace string) {
+	select {
+	case r.wake <- event.TypedGenericEvent[string]{Object: namespace}:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,22 @@
+package access
+
+// AccessFrom says whose record decides about a record of the object; the zero value says that its own does, or that
+// nobody declares the object.
+func (p *Policy) AccessFrom(name string) AccessFrom {
+	id, known := p.objectIDs[name]
+	if !known || p.objects[id].parent == none {
+		return AccessFrom{}
+	}
+	o := &p.objects[id]
+	return AccessFrom{Object: p.objects[o.parent].name, Field: o.parentField}
+}
+
+// HasField says whether the object is declared and has the field.
+func (p *Policy) HasField(name, field string) bool {
+	id, known := p.objectIDs[name]
+	if !known {
+		return false
+	}
+	_, known = p.objects[id].fields[field]
+	return known
+}

@@ -1,0 +1,97 @@
+package access
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+// MaxNearMisses is how many near misses are told; a user may hold thousands of tuples.
+const MaxNearMisses = 20
+
+// NearMisses says, of a request that is denied, what came near to covering it, the nearest first: a grant that covers it
+// but for the account or a field, one outside its window, one on other records, other actions; for a name that nobody
+// declares, the declared name that it may mean. Explain's NearestMiss is one of them.
+func (p *Policy) NearMisses(now schedule.Instant, request *Request) []string {
+	q := question{policy: p, now: now, request: request, levels: make([]Level, len(request.Fields))}
+	if _, done := q.checkAccount(nil); done {
+		return meant("user", request.User, Nearest(request.User, maps.Keys(p.users)))
+	}
+	if _, done := q.checkCatalogue(nil); done {
+		return q.meantInCatalogue()
+	}
+	misses := q.missesOfGrants()
+	slices.SortStableFunc(misses, func(a, b miss) int { return cmp.Compare(b.rank, a.rank) })
+	var texts []string
+	for _, m := range misses {
+		if !slices.Contains(texts, m.text) && len(texts) < MaxNearMisses {
+			texts = append(texts, m.text)
+		}
+	}
+	return texts
+}
+
+// missCovered ranks before every other miss: the grant covers the request, something else denies it.
+const missCovered = missWindow + 1
+
+func (q *question) missesOfGrants() []miss {
+	p, covered := q.policy, false
+	var misses []miss
+	for i, h := range p.holdingsOf(q.user) {
+		live := p.window(h).Active(q.now)
+		if !live {
+			var t trace
+			if t.dormant(q, i); t.nearest.rank > 0 {
+				misses = append(misses, t.nearest)
+			}
+			continue
+		}
+		s := p.spans[int(h.bundle)*len(p.objects)+int(q.objectID)]
+		for j := s.start; j < s.end; j++ {
+			candidate := &p.tuples[j]
+			if candidate.actions>>q.action&1 == 0 {
+				continue
+			}
+			if !q.covers(candidate) {
+				var t trace
+				t.missed(q, i, j, true)
+				misses = append(misses, t.nearest)
+				continue
+			}
+			covered = true
+			misses = append(misses, miss{missCovered, fmt.Sprintf("%s:%s=%s by %s covers it, and alone is not enough",
+				p.sources[j].origin, q.request.Action, q.reach(j, true), p.ownersOf(q.user)[i])})
+		}
+	}
+	if !covered {
+		misses = append(misses, miss{missOtherAction, q.otherActions()})
+	}
+	return misses
+}
+
+// meantInCatalogue is about a name that the catalogue does not have.
+func (q *question) meantInCatalogue() []string {
+	r := q.request
+	if q.object == nil {
+		return meant("object", r.Object, Nearest(r.Object, maps.Keys(q.policy.objectIDs)))
+	}
+	if _, known := q.object.actions[r.Action]; !known {
+		return meant("action", r.Action, Nearest(r.Action, slices.Values(q.object.actionNames)))
+	}
+	for _, field := range r.Fields {
+		if _, known := q.object.fields[field]; !known {
+			return meant("field", field, Nearest(field, maps.Keys(q.object.fields)))
+		}
+	}
+	return nil
+}
+
+func meant(what, unknown, nearest string) []string {
+	if nearest == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s %q is not declared; did you mean %s?", what, unknown, nearest)}
+}
