@@ -83,7 +83,7 @@ func (t *Tuple) beyondDefaults(fields map[string]Class) []RuleFact {
 	}
 	var beyond []RuleFact
 	for _, rule := range t.Fields {
-		level, otherwise := min(parsedLevel(rule.Level), reach), LevelNone
+		var otherwise Level
 		if rule.Field == "" {
 			class, _ := ParseClass(rule.Class)
 			otherwise = class.defaultLevel()
@@ -93,7 +93,7 @@ func (t *Tuple) beyondDefaults(fields map[string]Class) []RuleFact {
 			}
 			otherwise = byClass(fields[rule.Field])
 		}
-		if level != min(otherwise, reach) {
+		if level := min(parsedLevel(rule.Level), reach); level != min(otherwise, reach) {
 			beyond = append(beyond, RuleFact{Field: rule.Field, Class: rule.Class, Level: level.String()})
 		}
 	}

@@ -50,15 +50,22 @@ const (
 // String is the effect as the command line prints it.
 func (e Effect) String() string { return nameOf([]string{"DENY", "APPROVAL", "ALLOW"}, int(e)) }
 
-// attribute is the record's values of a field; the owner and department fields are facts of their own.
+// attribute is the record's values of a field. The owner and department fields are facts of their own, which no attribute
+// stands in for.
 func (r *Record) attribute(o *object, field string) []string {
-	switch {
-	case field == o.ownerField && r.Owner != "":
-		return []string{r.Owner}
-	case field == o.departmentField && r.Department != "":
-		return []string{r.Department}
+	var fact string
+	switch field {
+	case o.ownerField:
+		fact = r.Owner
+	case o.departmentField:
+		fact = r.Department
+	default:
+		return r.Attributes[field]
 	}
-	return r.Attributes[field]
+	if fact == "" {
+		return nil
+	}
+	return []string{fact}
 }
 
 // meets says whether the record meets a condition. A missing attribute makes every condition false.
