@@ -18,6 +18,7 @@ type Policy struct {
 	users       map[string]int32
 	departments map[string]int32
 	objectIDs   map[string]int32
+	objectIndex names
 
 	accounts    []account
 	memberships []int32   // the accounts' departments
@@ -81,8 +82,11 @@ type object struct {
 
 	fields  map[string]int32
 	classes []Class // by field
-	fixed   []bool  // by field: the owner and the department
-	words   int     // of gains
+	// The same names again, for decisions.
+	actionIndex, fieldIndex names
+
+	fixed []bool // by field: the owner and the department
+	words int    // of gains
 
 	// conditions are the distinct sets of conditions of the object's tuples.
 	conditions [][]WhereFact
@@ -195,10 +199,19 @@ func (b *policyBuilder) indexObjects() {
 			p.objects[id].addField(f)
 		}
 	}
+	objects := make([]string, len(p.objects))
 	for i := range p.objects {
 		o := &p.objects[i]
 		o.words = (len(o.actionNames) + 3*len(o.fields) + 63) / 64
+		o.actionIndex = newNames(o.actionNames)
+		fields := make([]string, len(o.fields))
+		for name, field := range o.fields {
+			fields[field] = name
+		}
+		o.fieldIndex = newNames(fields)
+		objects[i] = o.name
 	}
+	p.objectIndex = newNames(objects)
 }
 
 func (o *object) addField(f FieldFact) {
