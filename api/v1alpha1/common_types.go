@@ -1,12 +1,6 @@
 package v1alpha1
 
-import (
-	"fmt"
-	"strings"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // Reference is the name of another object of the same namespace: at most 63 characters, lower case.
 // That it exists is not checked on apply, so order never matters: it takes effect when the other object arrives.
@@ -79,16 +73,6 @@ type Scope string
 // +kubebuilder:validation:MaxLength=25
 // +kubebuilder:validation:XValidation:rule=`self.matches('^([1-9][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))|([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)-02-29)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$')`,message="must be an instant in whole seconds with an offset (RFC 3339), such as 2026-12-31T09:00:00+08:00 or 2026-12-31T01:00:00Z"
 type Instant string
-
-// Parse reads the instant. What the API server accepts parses, but for the last hours of the year 9999 in a western
-// offset, which no store can hold.
-func (i Instant) Parse() (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, string(i))
-	if err != nil || strings.ContainsAny(string(i), ".,") || t.UTC().Year() > 9999 {
-		return time.Time{}, fmt.Errorf("%q is not an instant in whole seconds with an offset, such as 2026-12-31T09:00:00+08:00", string(i))
-	}
-	return t, nil
-}
 
 // Condition compares a field of the record with values. All conditions of a grant must hold.
 //

@@ -38,7 +38,7 @@ func (p *Policy) NearMisses(now schedule.Instant, request *Request) []string {
 const missCovered = missWindow + 1
 
 func (q *question) missesOfGrants() []miss {
-	p, covered := q.policy, false
+	p, holdsAction := q.policy, false
 	var misses []miss
 	for i, h := range p.holdingsOf(q.user) {
 		live := p.window(h).Active(q.now)
@@ -55,18 +55,18 @@ func (q *question) missesOfGrants() []miss {
 			if candidate.actions>>q.action&1 == 0 {
 				continue
 			}
+			holdsAction = true
 			if !q.covers(candidate) {
 				var t trace
 				t.missed(q, i, j, true)
 				misses = append(misses, t.nearest)
 				continue
 			}
-			covered = true
 			misses = append(misses, miss{missCovered, fmt.Sprintf("%s:%s=%s by %s covers it, and alone is not enough",
 				p.sources[j].origin, q.request.Action, q.reach(j, true), p.ownersOf(q.user)[i])})
 		}
 	}
-	if !covered {
+	if !holdsAction {
 		misses = append(misses, miss{missOtherAction, q.otherActions()})
 	}
 	return misses

@@ -112,7 +112,8 @@ func (r *resolver) resolveObjects() {
 	}
 }
 
-// checkObject says whether the object's own text compiles; where not, every action on it is denied.
+// checkObject says whether the object's own text compiles; where not, every action on it is denied. That ownerField and
+// the like need not be among the fields: they say where the CRM keeps a fact, which has no level unless it is a field.
 func (r *resolver) checkObject(ref Ref, o *ObjectType) bool {
 	const denied = "every action on the object is denied"
 	ok := true
@@ -123,14 +124,6 @@ func (r *resolver) checkObject(ref Ref, o *ObjectType) bool {
 			ok = false
 		}
 		seen[f.Name] = true
-	}
-	for _, special := range []struct{ path, name string }{
-		{"ownerField", o.OwnerField}, {"departmentField", o.DepartmentField}, {"labelField", o.LabelField}, {"accessFrom.field", o.AccessFrom.Field},
-	} {
-		if special.name != "" && !seen[special.name] {
-			r.unknown(ref, special.path, "field of "+o.Name, special.name, denied)
-			ok = false
-		}
 	}
 	path := []string{o.Name}
 	for parent := o.AccessFrom.Object; parent != ""; {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
@@ -122,10 +123,10 @@ func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Requ
 		return nil, err
 	}
 	snapshot, ok := h.source.Snapshot(tenant)
-	if !ok {
+	if !ok || snapshot.Policy == nil {
 		return nil, refuse(http.StatusServiceUnavailable, "the access of tenant %s has not been read yet: ask again soon", shown(tenant))
 	}
-	q, err := readQuestion(snapshot.Policy, content, h.options.HonourTime)
+	q, err := readQuestion(snapshot.Policy, content, h.options)
 	if err != nil {
 		return nil, err
 	}
@@ -153,10 +154,8 @@ func (h *handler) tenant(path string) (string, error) {
 		}
 		return tenants[0], nil
 	}
-	for _, tenant := range tenants {
-		if tenant == name {
-			return tenant, nil
-		}
+	if slices.Contains(tenants, name) {
+		return name, nil
 	}
 	return "", refuse(http.StatusNotFound, "no tenant %s is served here", shown(name))
 }
@@ -173,7 +172,7 @@ func read(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	return decode(body)
 }
 
-// instant is the store's time, which must be known also where the question brings its own.
+// instant is the one that the question brings, where that is honoured, or the store's time.
 func instant(snapshot Snapshot, q *question) (schedule.Instant, error) {
 	if q.at != nil {
 		return *q.at, nil

@@ -25,7 +25,7 @@ type question struct {
 // readQuestion maps a body to a request (design §7). What it does not know it ignores, also attributes that the object
 // does not declare; what it knows and cannot read is a fault. Facts about the subject are not read at all: departments
 // and roles are the policy's.
-func readQuestion(policy *access.Policy, body map[string]any, honourTime bool) (*question, error) { //nolint:revive // flag-parameter: the option of the server, passed on
+func readQuestion(policy *access.Policy, body map[string]any, options Options) (*question, error) {
 	r := &reader{policy: policy}
 	root := members{r, "", body}
 	subject, action, resource := root.required("subject"), root.required("action"), root.required("resource")
@@ -46,7 +46,7 @@ func readQuestion(policy *access.Policy, body map[string]any, honourTime bool) (
 		TargetUser:       target.text("user"),
 		TargetDepartment: target.text("department"),
 	}
-	if honourTime {
+	if options.HonourTime {
 		q.at = context.instant("time")
 	}
 	if r.fault != nil {
@@ -96,11 +96,11 @@ func (r *reader) facts(properties members, object string) *access.Record {
 		}
 		value := properties.of[name]
 		if reference, ok := value.(map[string]any); ok {
-			parent := members{r, properties.at(name), reference}
+			named := members{r, properties.at(name), reference}
 			if name == from.Field && from.Object != "" {
-				record.Parent = r.facts(parent, from.Object)
+				record.Parent = r.facts(named, from.Object)
 			}
-			value = parent.name("id") // a reference counts as the id that it names
+			value = named.of["id"] // a reference counts as the id that it names
 		}
 		values, err := manifest.AttributeValues(value)
 		if err != nil {

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crmaccess/crm-access-operator/config/crd"
+	"github.com/crmaccess/crm-access-operator/internal/access"
 )
 
 // admission checks objects of one kind offline as the API server does on create: unknown fields, defaults, metadata,
@@ -165,6 +166,14 @@ func pathOf(e *field.Error) string {
 		return ""
 	}
 	return e.Field
+}
+
+// didYouMean is the end of a message about an unknown word.
+func didYouMean(word string, known []string) string {
+	if near := access.Nearest(word, slices.Values(known)); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
 }
 
 // fieldsOf lists the fields that the schema knows at a place.

@@ -233,25 +233,26 @@ func (c *conversion) subject(path string, s v1alpha1.Subject) access.Subject {
 // window reads the two instants. An unset notBefore means always; an unset or unreadable notAfter leaves the window
 // empty, so that a faulty object can never give access without an end.
 func (c *conversion) window(notBefore, notAfter v1alpha1.Instant) schedule.Window {
-	window := schedule.Window{NotBefore: schedule.Always, NotAfter: schedule.Always}
-	end, err := notAfter.Parse()
-	if err != nil {
-		c.failf("spec.notAfter", "%v", err)
-		return window
-	}
+	window := schedule.Window{NotBefore: schedule.Always, NotAfter: c.instant("spec.notAfter", notAfter)}
 	if notBefore != "" {
-		begin, err := notBefore.Parse()
-		if err != nil {
-			c.failf("spec.notBefore", "%v", err)
-			return window
-		}
-		window.NotBefore = schedule.At(begin)
+		window.NotBefore = c.instant("spec.notBefore", notBefore)
 	}
-	window.NotAfter = schedule.At(end)
-	if window.Empty() {
+	if len(c.faults) == 0 && window.Empty() {
 		c.failf("spec.notAfter", "%s is not later than notBefore, %s", notAfter, notBefore)
 	}
 	return window
+}
+
+func (c *conversion) instant(path string, in v1alpha1.Instant) schedule.Instant {
+	out, err := schedule.Parse(string(in))
+	if err == nil && out.Time().Year() > 9999 {
+		err = fmt.Errorf("instant %q: want one before the year 10000", string(in))
+	}
+	if err != nil {
+		c.failf(path, "%v", err)
+		return schedule.Always
+	}
+	return out
 }
 
 func (c *conversion) scopes(path string, in []v1alpha1.Scope) access.Scopes {

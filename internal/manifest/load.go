@@ -191,8 +191,8 @@ func (l *loader) object(d *document, node *yamlv3.Node, value any) {
 		l.incomplete(at, object, apiVersion, kind)
 	case kind == "List":
 		l.items(d, node, object)
-	case version != "" && nearest(group, []string{v1alpha1.Group}) != "":
-		l.fail(d.source(node, "apiVersion"), "unknown API group %q; did you mean %s?", group, v1alpha1.GroupVersion)
+	case version != "" && slices.Contains(l.kinds(), kind) && access.Nearest(group, slices.Values([]string{v1alpha1.Group})) != "":
+		l.note(d.source(node, "apiVersion"), "is of API group %s and is left out; did you mean %s?", group, v1alpha1.GroupVersion)
 	}
 }
 

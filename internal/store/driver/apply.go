@@ -83,7 +83,7 @@ func (a *applier) attempt(ctx context.Context, changes []store.Change) error {
 }
 
 func (a *applier) write(ctx context.Context, changes []store.Change) error {
-	for _, batch := range batches(changes) {
+	for _, batch := range batches(a.tenant, changes) {
 		touched, err := a.tx.Write(ctx, a.tenant, batch)
 		if err != nil {
 			return err

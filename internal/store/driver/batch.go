@@ -16,26 +16,28 @@ const (
 type Batch struct {
 	Table store.Table
 	Op    Op
-	// Rows is a JSON array of flat objects: owner_kind, owner_name, key and, unless deleted, the columns of the body.
+	// Rows is a JSON array of flat objects: tenant, owner_kind, owner_name, key and, unless deleted, the columns of the
+	// body.
 	Rows  []byte
 	Count int64
 }
 
 // batches makes changes, sorted by table, travel set-based: at most three statements a table.
-func batches(changes []store.Change) []Batch {
+func batches(tenant string, changes []store.Change) []Batch {
 	var all []Batch
 	for from := 0; from < len(changes); {
 		to := from
 		for to < len(changes) && changes[to].Table == changes[from].Table {
 			to++
 		}
-		all = appendTable(all, changes[from].Table, changes[from:to])
+		all = appendTable(all, tenant, changes[from:to])
 		from = to
 	}
 	return all
 }
 
-func appendTable(all []Batch, table store.Table, changes []store.Change) []Batch {
+func appendTable(all []Batch, tenant string, changes []store.Change) []Batch {
+	table := changes[0].Table
 	byOp := map[Op]*Batch{}
 	for i := range changes {
 		c := &changes[i]
@@ -47,7 +49,7 @@ func appendTable(all []Batch, table store.Table, changes []store.Change) []Batch
 		} else {
 			batch.Rows = append(batch.Rows, ',')
 		}
-		batch.Rows = appendRow(batch.Rows, c)
+		batch.Rows = appendRow(batch.Rows, tenant, c)
 		batch.Count++
 	}
 	for _, op := range []Op{Delete, Update, Insert} {
@@ -69,8 +71,10 @@ func opOf(c *store.Change) Op {
 	return Update
 }
 
-func appendRow(dst []byte, c *store.Change) []byte {
-	dst = append(dst, `{"owner_kind":`...)
+func appendRow(dst []byte, tenant string, c *store.Change) []byte {
+	dst = append(dst, `{"tenant":`...)
+	dst = store.AppendString(dst, tenant)
+	dst = append(dst, `,"owner_kind":`...)
 	dst = store.AppendString(dst, string(c.Owner.Kind))
 	dst = append(dst, `,"owner_name":`...)
 	dst = store.AppendString(dst, c.Owner.Name)

@@ -23,6 +23,7 @@ import (
 // mapError makes an error one of the store's kinds. An error after the caller's context ended is the context's.
 func mapError(ctx context.Context, err error) error {
 	var server *pgconn.PgError
+	var connecting *pgconn.ConnectError
 	switch {
 	case err == nil:
 		return nil
@@ -30,6 +31,8 @@ func mapError(ctx context.Context, err error) error {
 		return ctx.Err()
 	case errors.Is(err, pgx.ErrNoRows):
 		return store.ErrNoTenant
+	case errors.As(err, &connecting) && errors.As(err, &server):
+		return fmt.Errorf("%w: %s", store.ErrUnavailable, sentence(server))
 	case errors.As(err, &server):
 		return mapState(server)
 	}
@@ -39,22 +42,32 @@ func mapError(ctx context.Context, err error) error {
 // mapState decides by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 func mapState(e *pgconn.PgError) error {
 	kind := store.ErrUnavailable
-	switch {
+	switch class := class(e); {
 	case e.Code == uniqueViolation && strings.HasSuffix(e.ConstraintName, "_pkey"):
 		// A row that we have not read holds the place: it was written past the triggers.
 		kind = store.ErrStale
-	case refusals[e.Code[:2]], e.Code == raisedException:
+	case refusals[class], e.Code == raisedException:
 		kind = store.ErrRefused
-	case schemas[e.Code]:
+	case class == schemaClass && e.Code != insufficientRole, e.Code == undefinedSchema:
 		kind = store.ErrSchema
 	}
-	return fmt.Errorf("%w: %s (%s)", kind, sentence(e), e.Code)
+	return fmt.Errorf("%w: %s", kind, sentence(e))
+}
+
+// class is the first two characters of a SQLSTATE. What calls itself a server may send anything.
+func class(e *pgconn.PgError) string {
+	if len(e.Code) != len("00000") {
+		return ""
+	}
+	return e.Code[:2]
 }
 
 const (
 	uniqueViolation  = "23505"
 	raisedException  = "P0001" // by a trigger that somebody put on a table
 	insufficientRole = "42501"
+	undefinedSchema  = "3F000"
+	schemaClass      = "42" // syntax error or access rule violation
 )
 
 // refusals are the classes of SQLSTATE that are about the values of a row.
@@ -63,11 +76,6 @@ var refusals = map[string]bool{
 	"23": true, // integrity constraint violation
 	"44": true, // WITH CHECK OPTION violation
 	"54": true, // program limit exceeded
-}
-
-// schemas are the states in which our tables are not there or not ours.
-var schemas = map[string]bool{
-	"3F000": true, "42P01": true, "42703": true, "42883": true, "42P10": true, "42704": true, "42804": true,
 }
 
 var sentences = map[string]string{
@@ -102,9 +110,13 @@ var sentences = map[string]string{
 
 // sentence says what a state means; a constraint's name is the schema's, not a row's.
 func sentence(e *pgconn.PgError) string {
+	class := class(e)
+	if class == "" {
+		return "the server's answer is not PostgreSQL's"
+	}
 	text, ok := sentences[e.Code]
 	if !ok {
-		text, ok = sentences[e.Code[:2]]
+		text, ok = sentences[class]
 	}
 	if !ok {
 		text = "the server refused the statement"
@@ -112,7 +124,7 @@ func sentence(e *pgconn.PgError) string {
 	if e.ConstraintName != "" {
 		text += " " + e.ConstraintName
 	}
-	return text
+	return fmt.Sprintf("%s (%s)", text, e.Code)
 }
 
 // unreachable says why a server that gave no SQLSTATE could not be asked.
@@ -140,7 +152,7 @@ func unreachable(err error) string {
 func unmigrated(ctx context.Context, version int, err error) error {
 	var server *pgconn.PgError
 	switch {
-	case !errors.As(err, &server):
+	case !errors.As(err, &server) || class(server) == "":
 		return mapError(ctx, err)
 	case server.Code == insufficientRole:
 		return fmt.Errorf("%w: the role may not make the schema crm_access or what is in it (%s)", store.ErrSchema, server.Code)

@@ -20,7 +20,12 @@ var migrations = driver.MustParseMigrations(migrationFiles)
 const migrationLock = 0x63726d6163636573
 
 const (
-	findVersion  = `SELECT to_regclass('crm_access.schema_version') IS NOT NULL, to_regnamespace('crm_access') IS NOT NULL`
+	// From the catalogue's tables: to_regclass may answer from a cache that is older than the lock.
+	findSchema  = `SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'crm_access')`
+	findVersion = `
+SELECT EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'crm_access' AND c.relname = 'schema_version')`
 	lockSchema   = `SELECT pg_advisory_xact_lock($1)`
 	readEncoding = `SELECT current_setting('server_encoding')`
 	makeSchema   = `CREATE SCHEMA crm_access`
@@ -51,12 +56,9 @@ func (s *db) migrate(ctx context.Context) error {
 
 // schemaVersion is 0 where nothing is there yet.
 func schemaVersion(ctx context.Context, tx pgx.Tx) (int, error) {
-	var found, schema bool
-	if err := tx.QueryRow(ctx, findVersion).Scan(&found, &schema); err != nil {
+	var found bool
+	if err := tx.QueryRow(ctx, findVersion).Scan(&found); err != nil || !found {
 		return 0, mapError(ctx, err)
-	}
-	if !found {
-		return 0, nil
 	}
 	var version int
 	if err := tx.QueryRow(ctx, readVersion).Scan(&version); err != nil {
@@ -96,11 +98,11 @@ func begin(ctx context.Context, tx pgx.Tx) error {
 	if encoding != "UTF8" {
 		return fmt.Errorf("%w: the database's encoding is %s, want UTF8", store.ErrSchema, encoding)
 	}
-	var found, schema bool
-	if err := tx.QueryRow(ctx, findVersion).Scan(&found, &schema); err != nil {
+	var found bool
+	if err := tx.QueryRow(ctx, findSchema).Scan(&found); err != nil {
 		return mapError(ctx, err)
 	}
-	if !schema {
+	if !found {
 		if _, err := tx.Exec(ctx, makeSchema); err != nil {
 			return unmigrated(ctx, 0, err)
 		}

@@ -57,7 +57,7 @@ func connect(file string) (*db, error) {
 	}
 	// An opaque path is escaped whole: a ? or % in a file name stays one.
 	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}).String()
-	write, err := pool(name, 1, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}})
+	write, err := pool(name, 1, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_pragma": {"cache_size(-65536)"}})
 	if err != nil {
 		return nil, err
 	}

@@ -158,13 +158,13 @@ func (t *transaction) Rollback(ctx context.Context) error {
 func (t *transaction) Release(ctx context.Context) error { return t.exec(ctx, `RELEASE part`) }
 
 // Write is Tx.Write.
-func (t *transaction) Write(ctx context.Context, tenant string, batch driver.Batch) (int64, error) {
+func (t *transaction) Write(ctx context.Context, _ string, batch driver.Batch) (int64, error) {
 	rows := string(batch.Rows)
 	if hasNUL(rows) {
 		// SQLite would keep such text and cut it short when it reads it; PostgreSQL refuses it.
 		return 0, fmt.Errorf("%w: text must not contain the character U+0000", store.ErrRefused)
 	}
-	result, err := t.tx.ExecContext(ctx, statements[batch.Table][string(batch.Op)], tenant, rows)
+	result, err := t.tx.ExecContext(ctx, statements[batch.Table][string(batch.Op)], rows)
 	if err != nil {
 		return 0, mapError(ctx, err)
 	}

@@ -15,7 +15,7 @@ CREATE TABLE tenant (
     tampered INTEGER NOT NULL DEFAULT 0,
     writing INTEGER NOT NULL DEFAULT 0 CHECK (writing IN (0, 1)),
     brake TEXT NOT NULL DEFAULT ''
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- One clock for all tenants: this is where it stands at least.
 CREATE INDEX tenant_settled_through ON tenant (settled_through);
@@ -29,7 +29,7 @@ CREATE TABLE source (
     uid TEXT NOT NULL,
     spec TEXT NOT NULL CHECK (json_valid(spec)),
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- The objects of the CRM, their actions, and where a record says whose it is.
 CREATE TABLE object_type (
@@ -46,7 +46,7 @@ CREATE TABLE object_type (
     parent_field TEXT NOT NULL,
     actions TEXT CHECK (json_valid(actions)),
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX object_type_object ON object_type (tenant, object);
 
@@ -61,7 +61,7 @@ CREATE TABLE object_field (
     class TEXT NOT NULL,
     mask TEXT NOT NULL CHECK (json_valid(mask)),
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX object_field_object ON object_field (tenant, object);
 
@@ -76,7 +76,7 @@ CREATE TABLE department (
     parent TEXT NOT NULL,
     manager TEXT NOT NULL,
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX department_department ON department (tenant, department);
 
@@ -89,7 +89,7 @@ CREATE TABLE department_closure (
     department TEXT NOT NULL,
     ancestor TEXT NOT NULL,
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX department_closure_department ON department_closure (tenant, department);
 CREATE INDEX department_closure_ancestor ON department_closure (tenant, ancestor);
@@ -107,7 +107,7 @@ CREATE TABLE crm_user (
     manager TEXT NOT NULL,
     successor TEXT NOT NULL,
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX crm_user_user_name ON crm_user (tenant, user_name);
 
@@ -121,7 +121,7 @@ CREATE TABLE user_department (
     department TEXT NOT NULL,
     is_primary INTEGER NOT NULL CHECK (is_primary IN (0, 1)),
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX user_department_user_name ON user_department (tenant, user_name);
 
@@ -147,7 +147,7 @@ CREATE TABLE tuple (
     restricted INTEGER NOT NULL CHECK (restricted IN (0, 1)),
     only_fields TEXT CHECK (json_valid(only_fields)),
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX tuple_bundle ON tuple (tenant, bundle);
 
@@ -162,7 +162,7 @@ CREATE TABLE holder (
     not_before TEXT CHECK (not_before IS strftime('%Y-%m-%dT%H:%M:%SZ', not_before)),
     not_after TEXT CHECK (not_after IS strftime('%Y-%m-%dT%H:%M:%SZ', not_after)),
     PRIMARY KEY (tenant, owner_kind, owner_name, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX holder_user_name ON holder (tenant, user_name);
 CREATE INDEX holder_bundle ON holder (tenant, bundle);

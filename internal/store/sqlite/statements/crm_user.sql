@@ -1,4 +1,4 @@
--- What the driver says to the table crm_user. ?1 is the tenant, ?2 an array of rows.
+-- What the driver says to the table crm_user. A load's ?1 is the tenant; a write's ?1 is an array of rows.
 
 -- name: load
 SELECT
@@ -10,9 +10,9 @@ INSERT INTO crm_user (
     tenant, owner_kind, owner_name, key, user_name, display_name, type, state, manager, successor
 )
 SELECT
-    ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key', value ->> 'user_name',
+    value ->> 'tenant', value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key', value ->> 'user_name',
     value ->> 'display_name', value ->> 'type', value ->> 'state', value ->> 'manager', value ->> 'successor'
-FROM json_each(?2);
+FROM json_each(?1);
 
 -- name: update
 UPDATE crm_user SET
@@ -20,16 +20,17 @@ UPDATE crm_user SET
     successor = n.successor
 FROM (
     SELECT
-        value ->> 'owner_kind' AS owner_kind, value ->> 'owner_name' AS owner_name, value ->> 'key' AS key,
-        value ->> 'user_name' AS user_name, value ->> 'display_name' AS display_name, value ->> 'type' AS type,
-        value ->> 'state' AS state, value ->> 'manager' AS manager, value ->> 'successor' AS successor
-    FROM json_each(?2)
+        value ->> 'tenant' AS tenant, value ->> 'owner_kind' AS owner_kind, value ->> 'owner_name' AS owner_name,
+        value ->> 'key' AS key, value ->> 'user_name' AS user_name, value ->> 'display_name' AS display_name,
+        value ->> 'type' AS type, value ->> 'state' AS state, value ->> 'manager' AS manager,
+        value ->> 'successor' AS successor
+    FROM json_each(?1)
 ) AS n
-WHERE crm_user.tenant = ?1
+WHERE crm_user.tenant = n.tenant
     AND crm_user.owner_kind = n.owner_kind AND crm_user.owner_name = n.owner_name AND crm_user.key = n.key;
 
 -- name: delete
 DELETE FROM crm_user
 WHERE (tenant, owner_kind, owner_name, key) IN (
-    SELECT ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key' FROM json_each(?2)
+    SELECT value ->> 'tenant', value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key' FROM json_each(?1)
 );

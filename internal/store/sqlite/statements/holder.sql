@@ -1,4 +1,4 @@
--- What the driver says to the table holder. ?1 is the tenant, ?2 an array of rows.
+-- What the driver says to the table holder. A load's ?1 is the tenant; a write's ?1 is an array of rows.
 
 -- name: load
 SELECT
@@ -10,25 +10,25 @@ INSERT INTO holder (
     tenant, owner_kind, owner_name, key, user_name, bundle, not_before, not_after
 )
 SELECT
-    ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key', value ->> 'user_name', value ->> 'bundle',
-    value ->> 'not_before', value ->> 'not_after'
-FROM json_each(?2);
+    value ->> 'tenant', value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key', value ->> 'user_name',
+    value ->> 'bundle', value ->> 'not_before', value ->> 'not_after'
+FROM json_each(?1);
 
 -- name: update
 UPDATE holder SET
     user_name = n.user_name, bundle = n.bundle, not_before = n.not_before, not_after = n.not_after
 FROM (
     SELECT
-        value ->> 'owner_kind' AS owner_kind, value ->> 'owner_name' AS owner_name, value ->> 'key' AS key,
-        value ->> 'user_name' AS user_name, value ->> 'bundle' AS bundle, value ->> 'not_before' AS not_before,
-        value ->> 'not_after' AS not_after
-    FROM json_each(?2)
+        value ->> 'tenant' AS tenant, value ->> 'owner_kind' AS owner_kind, value ->> 'owner_name' AS owner_name,
+        value ->> 'key' AS key, value ->> 'user_name' AS user_name, value ->> 'bundle' AS bundle,
+        value ->> 'not_before' AS not_before, value ->> 'not_after' AS not_after
+    FROM json_each(?1)
 ) AS n
-WHERE holder.tenant = ?1
+WHERE holder.tenant = n.tenant
     AND holder.owner_kind = n.owner_kind AND holder.owner_name = n.owner_name AND holder.key = n.key;
 
 -- name: delete
 DELETE FROM holder
 WHERE (tenant, owner_kind, owner_name, key) IN (
-    SELECT ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key' FROM json_each(?2)
+    SELECT value ->> 'tenant', value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key' FROM json_each(?1)
 );

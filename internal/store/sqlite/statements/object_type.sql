@@ -1,4 +1,4 @@
--- What the driver says to the table object_type. ?1 is the tenant, ?2 an array of rows.
+-- What the driver says to the table object_type. A load's ?1 is the tenant; a write's ?1 is an array of rows.
 
 -- name: load
 SELECT
@@ -12,10 +12,10 @@ INSERT INTO object_type (
     parent_field, actions
 )
 SELECT
-    ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key', value ->> 'object', value ->> 'enabled',
-    value ->> 'owner_field', value ->> 'department_field', value ->> 'label_field', value ->> 'parent_object',
-    value ->> 'parent_field', value ->> 'actions'
-FROM json_each(?2);
+    value ->> 'tenant', value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key', value ->> 'object',
+    value ->> 'enabled', value ->> 'owner_field', value ->> 'department_field', value ->> 'label_field',
+    value ->> 'parent_object', value ->> 'parent_field', value ->> 'actions'
+FROM json_each(?1);
 
 -- name: update
 UPDATE object_type SET
@@ -23,18 +23,18 @@ UPDATE object_type SET
     label_field = n.label_field, parent_object = n.parent_object, parent_field = n.parent_field, actions = n.actions
 FROM (
     SELECT
-        value ->> 'owner_kind' AS owner_kind, value ->> 'owner_name' AS owner_name, value ->> 'key' AS key,
-        value ->> 'object' AS object, value ->> 'enabled' AS enabled, value ->> 'owner_field' AS owner_field,
-        value ->> 'department_field' AS department_field, value ->> 'label_field' AS label_field,
-        value ->> 'parent_object' AS parent_object, value ->> 'parent_field' AS parent_field,
-        value ->> 'actions' AS actions
-    FROM json_each(?2)
+        value ->> 'tenant' AS tenant, value ->> 'owner_kind' AS owner_kind, value ->> 'owner_name' AS owner_name,
+        value ->> 'key' AS key, value ->> 'object' AS object, value ->> 'enabled' AS enabled,
+        value ->> 'owner_field' AS owner_field, value ->> 'department_field' AS department_field,
+        value ->> 'label_field' AS label_field, value ->> 'parent_object' AS parent_object,
+        value ->> 'parent_field' AS parent_field, value ->> 'actions' AS actions
+    FROM json_each(?1)
 ) AS n
-WHERE object_type.tenant = ?1
+WHERE object_type.tenant = n.tenant
     AND object_type.owner_kind = n.owner_kind AND object_type.owner_name = n.owner_name AND object_type.key = n.key;
 
 -- name: delete
 DELETE FROM object_type
 WHERE (tenant, owner_kind, owner_name, key) IN (
-    SELECT ?1, value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key' FROM json_each(?2)
+    SELECT value ->> 'tenant', value ->> 'owner_kind', value ->> 'owner_name', value ->> 'key' FROM json_each(?1)
 );
