@@ -220,10 +220,6 @@ func (q *question) checkGrants(t *trace) Effect {
 	} else {
 		effect = q.walkGrants(t)
 	}
-	if effect == Deny {
-		t.tell(q, causeNothingCovers, 0)
-		return Deny
-	}
 	for i, name := range q.request.Fields {
 		var field int32
 		if i < len(q.fields) {
@@ -232,6 +228,9 @@ func (q *question) checkGrants(t *trace) Effect {
 			field, _ = q.object.fieldIndex.find(name)
 		}
 		q.levels[i] = q.object.level(&q.gained, field)
+	}
+	if effect == Deny {
+		t.tell(q, causeNothingCovers, 0)
 	}
 	return effect
 }

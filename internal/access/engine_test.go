@@ -90,10 +90,10 @@ func BenchmarkDraw(b *testing.B) {
 
 // drawing fills one request with uniformly random names again and again.
 type drawing struct {
-	random                                          *rand.PCG
-	users, objects, departments, fields, attributes []string
-	request                                         Request
-	record, parent                                  Record
+	random                              *rand.PCG
+	users, objects, departments, fields []string
+	request                             Request
+	record, parent                      Record
 }
 
 func newDrawing(n size) *drawing {

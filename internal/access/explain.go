@@ -194,7 +194,7 @@ func (t *trace) missed(q *question, held int, index uint32, answers bool) {
 func (q *question) whyNot(index uint32) string {
 	t := &q.policy.tuples[index]
 	if q.scoped == nil {
-		return fmt.Sprintf("the %s record that decides is not known", q.policy.objects[q.object.parent].name)
+		return fmt.Sprintf("the %s record that decides is not known", q.unknownParent())
 	}
 	if t.condition != none && !q.meets(t.condition) {
 		where := q.object.conditions[t.condition]
@@ -214,6 +214,18 @@ func (q *question) whyNot(index uint32) string {
 		return "the record belongs to nobody"
 	}
 	return "the record belongs to " + q.scoped.Owner
+}
+
+// unknownParent names the object of the first record on the way up that is not known.
+func (q *question) unknownParent() string {
+	o := q.object
+	for record := q.request.Record; record != nil && o.parent != none; record = record.Parent {
+		o = &q.policy.objects[o.parent]
+		if record.Parent == nil {
+			break
+		}
+	}
+	return o.name
 }
 
 // dormant considers a holding outside its window as the nearest miss.

@@ -84,7 +84,7 @@ func TestLint(t *testing.T) {
 		"a clean tree has no findings": {"", nil},
 		"an unknown role is an error at its line, with the nearest name": {
 			header + "kind: UserBinding\nmetadata: {name: x}\nspec:\n  subjects:\n  - {user: lina}\n  roles:\n  - rep\n  - rap\n",
-			[]string{`extra.yaml:8: error: UserBinding/x: spec.roles[1]: unknown role "rap": it confers nothing; did you mean rep?`}},
+			[]string{`extra.yaml:9: error: UserBinding/x: spec.roles[1]: unknown role "rap": it confers nothing; did you mean rep?`}},
 		"so are an unknown field, object and action": {
 			header + `kind: Role
 metadata: {name: lead}
@@ -101,9 +101,9 @@ spec:
 ---
 ` + header + "kind: UserBinding\nmetadata: {name: x}\nspec: {subjects: [{user: lina}], roles: [lead]}\n",
 			[]string{
-				`extra.yaml:8: error: Role/lead: spec.grants[0].actions[1]: unknown action of customer "updat": it is left out of the grant; did you mean update?`,
-				`extra.yaml:11: error: Role/lead: spec.grants[0].fields[0].field: unknown field of customer "phon": the grant confers nothing; did you mean phone?`,
-				`extra.yaml:12: error: Role/lead: spec.grants[1].object: unknown object "custmer": the grant confers nothing; did you mean customer?`,
+				`extra.yaml:9: error: Role/lead: spec.grants[0].actions[1]: unknown action of customer "updat": it is left out of the grant; did you mean update?`,
+				`extra.yaml:12: error: Role/lead: spec.grants[0].fields[0].field: unknown field of customer "phon": the grant confers nothing; did you mean phone?`,
+				`extra.yaml:13: error: Role/lead: spec.grants[1].object: unknown object "custmer": the grant confers nothing; did you mean customer?`,
 			}},
 		"a cycle is an error in each of its roles": {
 			header + "kind: Role\nmetadata: {name: a}\nspec: {displayName: A, inherits: [{role: b}]}\n---\n" +
@@ -111,8 +111,8 @@ spec:
 				header + "kind: UserBinding\nmetadata: {name: x}\nspec: {subjects: [{user: lina}], roles: [a]}\n",
 			[]string{
 				`extra.yaml:4: error: Role/a: spec.inherits: inheritance cycle a > b > a`,
-				`extra.yaml:8: error: Role/b: spec.inherits: inheritance cycle b > a > b`,
-				`extra.yaml:12: error: UserBinding/x: spec.roles[0]: role "a" does not compile`,
+				`extra.yaml:9: error: Role/b: spec.inherits: inheritance cycle b > a > b`,
+				`extra.yaml:14: error: UserBinding/x: spec.roles[0]: role "a" does not compile`,
 			}},
 		"a role that nothing uses is an info, also where only unused ones inherit it": {
 			header + "kind: Role\nmetadata: {name: base}\nspec: {displayName: Base, abstract: true}\n---\n" +
@@ -122,10 +122,10 @@ spec:
 			header + "kind: Role\nmetadata: {name: admin}\nspec: {displayName: Admin, privileged: true}\n---\n" +
 				header + "kind: Role\nmetadata: {name: chief}\nspec: {displayName: Chief, inherits: [{role: admin}]}\n---\n" +
 				header + "kind: UserBinding\nmetadata: {name: x}\nspec: {subjects: [{selector: {department: sales}}], roles: [chief]}\n---\n" +
-				header + "kind: TemporaryGrant\nmetadata: {name: y}\nspec: {users: [lina], roles: [admin], notAfter: \"2027-01-01T00:00:00Z\", reason: r, requestedBy: lina}\n",
+				header + "kind: TemporaryGrant\nmetadata: {name: g}\nspec: {users: [lina], roles: [admin], notAfter: \"2027-01-01T00:00:00Z\", reason: r, requestedBy: lina}\n",
 			[]string{
-				`extra.yaml:12: warning: UserBinding/x: spec.roles[0]: gives the privileged role chief > admin to a selector: name its users instead`,
-				`extra.yaml:16: warning: TemporaryGrant/y: spec.roles[0]: gives the privileged role admin to lina until 2027-01-01T00:00:00Z`,
+				`extra.yaml:14: warning: UserBinding/x: spec.roles[0]: gives the privileged role chief > admin to a selector: name its users instead`,
+				`extra.yaml:19: warning: TemporaryGrant/g: spec.roles[0]: gives the privileged role admin to lina until 2027-01-01T00:00:00Z`,
 			}},
 		"a misspelt title is a warning": {
 			header + "kind: UserBinding\nmetadata: {name: x}\nspec: {subjects: [{selector: {department: sales, title: Sales rap}}], roles: [rep]}\n",
@@ -133,7 +133,7 @@ spec:
 		"a binding that nobody matches is an info": {
 			header + "kind: Department\nmetadata: {name: empty}\nspec: {displayName: Empty}\n---\n" +
 				header + "kind: UserBinding\nmetadata: {name: x}\nspec: {subjects: [{selector: {department: empty}}], roles: [rep]}\n",
-			[]string{`extra.yaml:5: info: UserBinding/x: gives nobody a role now`}},
+			[]string{`extra.yaml:6: info: UserBinding/x: gives nobody a role now`}},
 		"an object given twice is an error": {
 			header + "kind: User\nmetadata: {name: lina}\nspec: {displayName: Lina, type: Employee, state: Active}\n",
 			[]string{`extra.yaml:1: error: User/lina: stands already at company.yaml:`}},

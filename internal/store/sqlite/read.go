@@ -86,65 +86,75 @@ func (s *db) Load(ctx context.Context, tenant string) (store.Content, error) {
 		if err != nil {
 			return store.Content{}, mapError(ctx, err)
 		}
-		if content.Rows, err = readRows(ctx, content.Rows, table, rows); err != nil {
+		if content.Rows, err = readRows(ctx, content.Rows, table, rows, nil); err != nil {
 			return store.Content{}, err
 		}
 	}
 	return content, nil
 }
 
-// readRows appends what a load or a DELETE … RETURNING gives: the identity, then the table's columns.
-func readRows(ctx context.Context, all []store.Row, table store.Table, rows *sql.Rows) ([]store.Row, error) {
+// readRows appends what a query gives: the identity, the table's columns and then, for note, what more it selects.
+func readRows(ctx context.Context, all []store.Row, table store.Table, rows *sql.Rows, note func(*scanner), more ...any) ([]store.Row, error) {
 	defer func() { _ = rows.Close() }()
-	columns := driver.Columns(table)
-	scan := newScanner(columns)
+	scan := newScanner(driver.Columns(table), more)
 	for rows.Next() {
 		if err := rows.Scan(scan.destinations...); err != nil {
 			return nil, mapError(ctx, err)
 		}
 		all = append(all, store.Row{
 			RowID: store.RowID{Table: table, Owner: access.Ref{Kind: access.Kind(scan.kind), Name: scan.name}, Key: scan.key},
-			Body:  scan.body(columns),
+			Body:  scan.body(),
 		})
+		if note != nil {
+			note(scan)
+		}
 	}
 	return all, mapError(ctx, rows.Err())
 }
 
-// scanner holds one row's columns. Text is what every column but a flag is here; lists and fragments are kept in the
-// very spelling in which they came, so a hand's other spelling shows as a difference.
+// scanner holds one row's columns: text, nil, or a number for a flag. Lists and fragments are kept in the very spelling
+// in which they came, so a hand's other spelling shows as a difference.
 type scanner struct {
+	columns         []driver.Column
 	destinations    []any
 	kind, name, key string
-	texts           []sql.NullString
-	flags           []bool
+	cells           []any
 	builder         driver.Body
 }
 
-func newScanner(columns []driver.Column) *scanner {
-	s := &scanner{texts: make([]sql.NullString, len(columns)), flags: make([]bool, len(columns))}
+func newScanner(columns []driver.Column, more []any) *scanner {
+	s := &scanner{columns: columns, cells: make([]any, len(columns))}
 	s.destinations = append(s.destinations, &s.kind, &s.name, &s.key)
-	for i, column := range columns {
-		if column.Kind == driver.Flag {
-			s.destinations = append(s.destinations, &s.flags[i])
-		} else {
-			s.destinations = append(s.destinations, &s.texts[i])
-		}
+	for i := range s.cells {
+		s.destinations = append(s.destinations, &s.cells[i])
 	}
+	s.destinations = append(s.destinations, more...)
 	return s
 }
 
-func (s *scanner) body(columns []driver.Column) string {
-	for i, column := range columns {
-		text := s.texts[i]
+// text is the named column of the row that was scanned last.
+func (s *scanner) text(name string) string {
+	for i, column := range s.columns {
+		if column.Name == name {
+			text, _ := s.cells[i].(string)
+			return text
+		}
+	}
+	return ""
+}
+
+func (s *scanner) body() string {
+	for i, column := range s.columns {
+		text, valid := s.cells[i].(string)
 		switch {
 		case column.Kind == driver.Flag:
-			s.builder.Flag(column.Name, s.flags[i])
+			s.builder.Flag(column.Name, s.cells[i] != int64(0))
 		case column.Kind == driver.List || column.Kind == driver.Fragment:
-			s.builder.Fragment(column.Name, text.String)
-		case column.Kind == driver.Bound && !text.Valid:
+			s.builder.Fragment(column.Name, text)
+		case column.Kind == driver.Bound && !valid:
 			s.builder.Fragment(column.Name, "null")
 		default:
-			s.builder.Text(column.Name, text.String)
+			s.builder.Text(column.Name, text)
 		}
 	}
 	return s.builder.String()

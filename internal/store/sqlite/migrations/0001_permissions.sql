@@ -15,7 +15,7 @@ CREATE TABLE tenant (
     tampered INTEGER NOT NULL DEFAULT 0,
     writing INTEGER NOT NULL DEFAULT 0 CHECK (writing IN (0, 1)),
     brake TEXT NOT NULL DEFAULT ''
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- One clock for all tenants: this is where it stands at least.
 CREATE INDEX tenant_settled_through ON tenant (settled_through);
