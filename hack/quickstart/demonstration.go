@@ -97,7 +97,7 @@ spec:
 	if err != nil {
 		return err
 	}
-	*d.operator = *operator
+	d.operator = operator
 	return d.cluster.kubectl(ctx, "wait", "--for=condition=Active=False", "-n", namespace, "temporarygrant/"+name, "--timeout=60s")
 }
 
@@ -116,7 +116,7 @@ func (d *demonstration) can(ctx context.Context, want access.Effect, user, actio
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return fmt.Errorf("expected %s, got %w: %s", want, err, text)
 		}
-		time.Sleep(200 * time.Millisecond) // the operator has just started or committed
+		<-time.After(200 * time.Millisecond) // the operator has just started or committed
 	}
 }
 

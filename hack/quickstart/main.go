@@ -55,15 +55,15 @@ func run(ctx context.Context, dir string, once bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer operator.stop()
+	demo := demonstration{cluster: cluster, operator: operator, dir: dir}
+	defer func() { demo.operator.stop() }() // the one that runs by then
 	if err := cluster.waitReady(ctx, 2*time.Minute); err != nil {
 		return errors.Join(err, operator.failure())
 	}
 	say("Everything is Ready, %.0f s after the start.", time.Since(started).Seconds())
 
-	demo := demonstration{cluster: cluster, operator: operator, dir: dir}
 	if err := demo.show(ctx); err != nil {
-		return errors.Join(err, operator.failure())
+		return errors.Join(err, demo.operator.failure())
 	}
 	if once {
 		return nil

@@ -17,7 +17,9 @@ type operator struct {
 	log     string
 	// server is the address of its decision API.
 	server string
-	done   chan error
+	// done is closed when the process has ended; ended then says how.
+	done  chan struct{}
+	ended error
 }
 
 func startOperator(ctx context.Context, c *cluster, dir string) (*operator, error) {
@@ -25,7 +27,7 @@ func startOperator(ctx context.Context, c *cluster, dir string) (*operator, erro
 	if err != nil {
 		return nil, err
 	}
-	o := &operator{log: filepath.Join(dir, "manager.log"), server: "http://" + address, done: make(chan error, 1)}
+	o := &operator{log: filepath.Join(dir, "manager.log"), server: "http://" + address, done: make(chan struct{})}
 	log, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -38,7 +40,10 @@ func startOperator(ctx context.Context, c *cluster, dir string) (*operator, erro
 	if err := o.command.Start(); err != nil {
 		return nil, fmt.Errorf("start bin/manager (make build makes it): %w", err)
 	}
-	go func() { o.done <- o.command.Wait() }()
+	go func() {
+		o.ended = o.command.Wait()
+		close(o.done)
+	}()
 	return o, nil
 }
 
@@ -58,7 +63,6 @@ func decisionAddress(ctx context.Context) (string, error) {
 func (o *operator) kill() {
 	_ = o.command.Process.Kill()
 	<-o.done
-	o.done <- nil
 }
 
 // stop ends the operator in order.
@@ -74,11 +78,10 @@ func (o *operator) stop() {
 // failure is the end of the log, where the operator has ended by itself.
 func (o *operator) failure() error {
 	select {
-	case err := <-o.done:
-		o.done <- err
+	case <-o.done:
 		log, _ := os.ReadFile(o.log)
 		lines := bytes.Split(bytes.TrimSpace(log), []byte("\n"))
-		return fmt.Errorf("the operator ended: %w\n%s", err, bytes.Join(lines[max(0, len(lines)-5):], []byte("\n")))
+		return fmt.Errorf("the operator ended: %w\n%s", o.ended, bytes.Join(lines[max(0, len(lines)-5):], []byte("\n")))
 	default:
 		return nil
 	}

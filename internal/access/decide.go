@@ -251,7 +251,7 @@ func (q *question) walkGrants(t *trace) Effect {
 			candidate := &p.tuples[j]
 			answers := candidate.actions>>q.action&1 != 0
 			if !q.covers(candidate) {
-				t.missed(q, i, j, answers)
+				t.missed(q, i, j)
 				continue
 			}
 			if answers {

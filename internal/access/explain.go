@@ -145,7 +145,7 @@ func (t *trace) covered(q *question, held int, index uint32) {
 		return
 	}
 	source, owner, window := q.policy.sources[index], q.policy.ownersOf(q.user)[held], q.policy.window(q.policy.holdingsOf(q.user)[held])
-	text := fmt.Sprintf("%s:%s=%s by %s", source.origin, q.request.Action, q.reach(index, true), owner)
+	text := fmt.Sprintf("%s:%s=%s by %s", source.origin, q.request.Action, q.reach(&q.policy.tuples[index]), owner)
 	if source.path != source.origin {
 		text += " (" + source.path + ")"
 	}
@@ -155,13 +155,16 @@ func (t *trace) covered(q *question, held int, index uint32) {
 	t.grants = append(t.grants, Cause{Text: text, Owner: owner, Path: source.path, Until: window.NotAfter})
 }
 
-// reach names by what a tuple selects records: its scopes (only those that cover this one, if wanted) or its selection.
-func (q *question) reach(index uint32, covering bool) string {
-	t := &q.policy.tuples[index]
-	scopes := t.scopes
-	if covering && q.request.Record != nil {
-		scopes &= q.covered
+// reach names by what a tuple takes the record in: the scopes that do, or its selection.
+func (q *question) reach(t *tuple) string {
+	if q.request.Record == nil {
+		return q.span(t, t.scopes)
 	}
+	return q.span(t, t.scopes&q.covered)
+}
+
+// span names scopes, or where there are none by what the tuple selects.
+func (q *question) span(t *tuple, scopes Scopes) string {
 	if scopes != 0 {
 		return scopes.String()
 	}
@@ -181,13 +184,13 @@ func (q *question) reach(index uint32, covering bool) string {
 	return t.scopes.String()
 }
 
-// missed considers a tuple that does not cover the record as the nearest miss.
-func (t *trace) missed(q *question, held int, index uint32, answers bool) {
-	if t == nil || !answers {
+// missed considers a tuple that grants the action and does not cover the record as the nearest miss.
+func (t *trace) missed(q *question, held int, index uint32) {
+	if t == nil || q.policy.tuples[index].actions>>q.action&1 == 0 {
 		return
 	}
 	source := q.policy.sources[index]
-	t.consider(missScope, fmt.Sprintf("holds %s on %s (%s by %s); %s", q.request.Action, q.reach(index, false), source.origin, q.policy.ownersOf(q.user)[held], q.whyNot(index)))
+	t.consider(missScope, fmt.Sprintf("holds %s on %s (%s by %s); %s", q.request.Action, q.span(&q.policy.tuples[index], q.policy.tuples[index].scopes), source.origin, q.policy.ownersOf(q.user)[held], q.whyNot(index)))
 }
 
 // whyNot says what about the record keeps the tuple from covering it.

@@ -58,12 +58,12 @@ func (q *question) missesOfGrants() []miss {
 			holdsAction = true
 			if !q.covers(candidate) {
 				var t trace
-				t.missed(q, i, j, true)
+				t.missed(q, i, j)
 				misses = append(misses, t.nearest)
 				continue
 			}
 			misses = append(misses, miss{missCovered, fmt.Sprintf("%s:%s=%s by %s covers it, and alone is not enough",
-				p.sources[j].origin, q.request.Action, q.reach(j, true), p.ownersOf(q.user)[i])})
+				p.sources[j].origin, q.request.Action, q.reach(candidate), p.ownersOf(q.user)[i])})
 		}
 	}
 	if !holdsAction {

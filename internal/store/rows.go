@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -137,16 +138,18 @@ func encode(table Table, owner access.Ref, key string, body any) (Row, error) {
 	return Row{RowID{table, owner, key}, string(bytes.TrimSuffix(buffer.Bytes(), []byte("\n")))}, nil
 }
 
-// Decode reads rows back: the facts, and the sources by their object.
+// Decode reads rows back: the facts, and the sources by their object. A row that cannot be read (a hand wrote it) confers
+// nothing and holds up no other: the error names all of them, and what could be read is returned beside it.
 func Decode(rows []Row) (access.Facts, map[access.Ref]Source, error) {
 	var facts access.Facts
+	var unreadable []error
 	sources := make(map[access.Ref]Source)
 	for _, row := range rows {
 		if err := decodeRow(row, &facts, sources); err != nil {
-			return access.Facts{}, nil, fmt.Errorf("%s row %q of %s: %w", row.Table, row.Key, row.Owner, err)
+			unreadable = append(unreadable, fmt.Errorf("%s row %q of %s: %w", row.Table, row.Key, row.Owner, err))
 		}
 	}
-	return facts, sources, nil
+	return facts, sources, errors.Join(unreadable...)
 }
 
 func decodeRow(row Row, facts *access.Facts, sources map[access.Ref]Source) error {
@@ -154,7 +157,9 @@ func decodeRow(row Row, facts *access.Facts, sources map[access.Ref]Source) erro
 	case TableSource:
 		var source Source
 		err := json.Unmarshal([]byte(row.Body), &source)
-		sources[row.Owner] = source
+		if err == nil {
+			sources[row.Owner] = source
+		}
 		return err
 	case TableObject:
 		return decodeInto(&facts.Objects, row, func(f *access.ObjectFact) { f.Owner = row.Owner })

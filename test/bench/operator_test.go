@@ -78,7 +78,7 @@ func startOperator(b *testing.B, rest *rest.Config, namespace string) (client.Cl
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	settled := countSettled(b, ctx, mgr)
+	settled := countSettled(ctx, b, mgr)
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	return mgr.GetClient(), settled, func() {
@@ -92,9 +92,9 @@ func startOperator(b *testing.B, rest *rest.Config, namespace string) (client.Cl
 // company makes about n objects of all kinds; every reference resolves.
 func company(n int) []client.Object {
 	var objects []client.Object
-	add := func(prefix string, count int, make func(i int) client.Object) {
+	add := func(prefix string, count int, one func(i int) client.Object) {
 		for i := range count {
-			object := make(i)
+			object := one(i)
 			object.SetName(fmt.Sprintf("%s-%d", prefix, i))
 			objects = append(objects, object)
 		}
@@ -228,7 +228,7 @@ func operatorRun(b *testing.B, env *testenv.Environment, direct client.Client, o
 
 // countSettled counts objects as the watches that the operator has anyway bring their statuses: looking at the caches
 // again and again would cost more than the operator.
-func countSettled(b *testing.B, ctx context.Context, mgr ctrl.Manager) *atomic.Int64 {
+func countSettled(ctx context.Context, b *testing.B, mgr ctrl.Manager) *atomic.Int64 {
 	b.Helper()
 	var settled atomic.Int64
 	written := func(object any) bool {

@@ -51,7 +51,7 @@ func TestTheDecisionAPIRefusesWhenItHasNotSeenTheStore(t *testing.T) {
 	apply(t, namespace, store("postgres")+"---"+organisation)
 	o := startOperator(t, t.TempDir(), "--decision-max-age=2s")
 	ask := func() error {
-		response, err := http.Post("http://"+o.decide+"/"+namespace+"/access/v1/evaluation", "application/json", //nolint:noctx,gosec // loopback
+		response, err := http.Post("http://"+o.decide+"/"+namespace+"/access/v1/evaluation", "application/json", //nolint:noctx // loopback
 			strings.NewReader(`{"subject":{"type":"user","id":"ann"},"action":{"name":"read"},"resource":{"type":"customer","id":"1"}}`))
 		if err != nil {
 			return err

@@ -12,14 +12,17 @@ import (
 	"syscall"
 )
 
-// findPrograms is the folder of the server's programs: the one on PATH wins, then the newest of Debian's.
-func findPrograms() (string, error) {
+// debian is where Debian's packages put the server's programs, each version into a folder of its own.
+const debian = "/usr/lib/postgresql"
+
+// findPrograms is the folder of the server's programs: the one on PATH wins, then the newest of those packaged.
+func findPrograms(packaged string) (string, error) {
 	if initdb, err := exec.LookPath("initdb"); err == nil {
 		if initdb, err = filepath.EvalSymlinks(initdb); err == nil && complete(filepath.Dir(initdb)) {
 			return filepath.Dir(initdb), nil
 		}
 	}
-	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	candidates, _ := filepath.Glob(filepath.Join(packaged, "*", "bin"))
 	newest, best := "", -1
 	for _, candidate := range candidates {
 		version, err := strconv.Atoi(filepath.Base(filepath.Dir(candidate)))

@@ -77,7 +77,7 @@ func Main(m *testing.M) int {
 
 // New makes a cluster and starts it.
 func New() (*Server, error) {
-	programs, err := findPrograms()
+	programs, err := findPrograms(debian)
 	if err != nil {
 		return nil, err
 	}
