@@ -3,7 +3,7 @@ package access
 // AccessFrom says whose record decides about a record of the object; the zero value says that its own does, or that
 // nobody declares the object.
 func (p *Policy) AccessFrom(name string) AccessFrom {
-	id, known := p.objectIDs[name]
+	id, known := p.objectIDs.find(name)
 	if !known || p.objects[id].parent == none {
 		return AccessFrom{}
 	}
@@ -13,10 +13,10 @@ func (p *Policy) AccessFrom(name string) AccessFrom {
 
 // HasField says whether the object is declared and has the field.
 func (p *Policy) HasField(name, field string) bool {
-	id, known := p.objectIDs[name]
+	id, known := p.objectIDs.find(name)
 	if !known {
 		return false
 	}
-	_, known = p.objects[id].fields[field]
+	_, known = p.objects[id].fields.find(field)
 	return known
 }

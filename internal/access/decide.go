@@ -113,7 +113,7 @@ func (q *question) checkAccount(t *trace) (Effect, bool) {
 
 // checkCatalogue: object, action and fields are declared, and the question is one that can be asked.
 func (q *question) checkCatalogue(t *trace) (Effect, bool) {
-	id, known := q.policy.objectIndex.find(q.request.Object)
+	id, known := q.policy.objectIDs.find(q.request.Object)
 	if !known {
 		t.tell(q, causeUnknownObject, 0)
 		return Deny, true
@@ -124,14 +124,14 @@ func (q *question) checkCatalogue(t *trace) (Effect, bool) {
 		t.tell(q, causeDisabledObject, 0)
 		effect = Deny
 	}
-	bit, known := q.object.actionIndex.find(q.request.Action)
+	bit, known := q.object.actions.find(q.request.Action)
 	if !known {
 		t.tell(q, causeUnknownAction, 0)
 		return Deny, true
 	}
 	q.action = uint8(bit)
 	for i, name := range q.request.Fields {
-		field, known := q.object.fieldIndex.find(name)
+		field, known := q.object.fields.find(name)
 		if !known {
 			t.tell(q, causeUnknownField, i)
 			return Deny, true
@@ -225,7 +225,7 @@ func (q *question) checkGrants(t *trace) Effect {
 		if i < len(q.fields) {
 			field = q.fields[i]
 		} else {
-			field, _ = q.object.fieldIndex.find(name)
+			field, _ = q.object.fields.find(name)
 		}
 		q.levels[i] = q.object.level(&q.gained, field)
 	}

@@ -100,7 +100,7 @@ func (q *question) otherActions() string {
 		}
 	}
 	var names []string
-	for i, name := range q.object.actionNames {
+	for i, name := range q.object.actions.list {
 		if held&(1<<i) != 0 {
 			names = append(names, name)
 		}
@@ -123,7 +123,7 @@ func (q *question) sentence(code causeCode, i int) string {
 	case causeDisabledObject:
 		return fmt.Sprintf("object %s is disabled", r.Object)
 	case causeUnknownAction:
-		return fmt.Sprintf("object %s has no action %q; it has %s", r.Object, r.Action, strings.Join(q.object.actionNames, ", "))
+		return fmt.Sprintf("object %s has no action %q; it has %s", r.Object, r.Action, strings.Join(q.object.actions.list, ", "))
 	case causeUnknownField:
 		return fmt.Sprintf("object %s has no field %q", r.Object, r.Fields[i])
 	case causeNoRecord:

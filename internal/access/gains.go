@@ -45,7 +45,7 @@ var widest = func() (g gains) {
 
 // levelBit is where it stands whether the field is at least at the level.
 func (o *object) levelBit(field int32, level Level) int {
-	return len(o.actionNames) + (int(level)-1)*len(o.fields) + int(field)
+	return len(o.actions.list) + (int(level)-1)*len(o.fields.list) + int(field)
 }
 
 // level reads a field's level.
@@ -117,12 +117,12 @@ func (b *policyBuilder) rule(o *object, fact *Tuple) {
 	}
 	for i := len(fact.Fields) - 1; i >= 0; i-- {
 		rule := &fact.Fields[i]
-		if field, known := o.fields[rule.Field]; known && rule.Field != "" {
+		if field, known := o.fields.find(rule.Field); known && rule.Field != "" {
 			b.ruled[field], _ = ParseLevel(rule.Level)
 		}
 	}
 	if fact.Restricted {
-		for name, field := range o.fields {
+		for field, name := range o.fields.list {
 			if !slices.Contains(fact.OnlyFields, name) {
 				b.ruled[field] = LevelNone
 			}

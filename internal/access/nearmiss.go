@@ -76,14 +76,14 @@ func (q *question) missesOfGrants() []miss {
 func (q *question) meantInCatalogue() []string {
 	r := q.request
 	if q.object == nil {
-		return meant("object", r.Object, Nearest(r.Object, maps.Keys(q.policy.objectIDs)))
+		return meant("object", r.Object, Nearest(r.Object, slices.Values(q.policy.objectIDs.list)))
 	}
-	if _, known := q.object.actions[r.Action]; !known {
-		return meant("action", r.Action, Nearest(r.Action, slices.Values(q.object.actionNames)))
+	if _, known := q.object.actions.find(r.Action); !known {
+		return meant("action", r.Action, Nearest(r.Action, slices.Values(q.object.actions.list)))
 	}
 	for _, field := range r.Fields {
-		if _, known := q.object.fields[field]; !known {
-			return meant("field", field, Nearest(field, maps.Keys(q.object.fields)))
+		if _, known := q.object.fields.find(field); !known {
+			return meant("field", field, Nearest(field, slices.Values(q.object.fields.list)))
 		}
 	}
 	return nil

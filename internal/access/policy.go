@@ -17,8 +17,7 @@ import (
 type Policy struct {
 	users       map[string]int32
 	departments map[string]int32
-	objectIDs   map[string]int32
-	objectIndex names
+	objectIDs   names
 
 	accounts    []account
 	memberships []int32   // the accounts' departments
@@ -76,17 +75,13 @@ type object struct {
 	parent                      int32
 	parentField                 string
 	ownerField, departmentField string
-	actions                     map[string]uint8 // name → bit
-	actionNames                 []string
+	actions                     names  // in the order of their bits
 	update, create, read        uint64 // action bits, zero where the object lacks the action
 
-	fields  map[string]int32
+	fields  names
 	classes []Class // by field
-	// The same names again, for decisions.
-	actionIndex, fieldIndex names
-
-	fixed []bool // by field: the owner and the department
-	words int    // of gains
+	fixed   []bool  // by field: the owner and the department
+	words   int     // of gains
 
 	// conditions are the distinct sets of conditions of the object's tuples.
 	conditions [][]WhereFact
@@ -145,7 +140,6 @@ func newPolicyBuilder(f Facts) *policyBuilder {
 		policy: &Policy{
 			users:       make(map[string]int32, len(f.Users)),
 			departments: make(map[string]int32, len(f.Departments)),
-			objectIDs:   make(map[string]int32, len(f.Objects)),
 		},
 		bundles:    make(map[string]int32),
 		conditions: make(map[string]int32),
@@ -169,66 +163,54 @@ func (b *policyBuilder) indexDepartments() {
 
 func (b *policyBuilder) indexObjects() {
 	p := b.policy
-	for _, o := range b.facts.Objects {
-		p.objectIDs[o.Object] = int32(len(p.objects))
-		indexed := object{
-			name: o.Object, enabled: o.Enabled, parent: none, parentField: o.ParentField,
-			ownerField: o.OwnerField, departmentField: o.DepartmentField,
-			actions: make(map[string]uint8, len(o.Actions)), fields: make(map[string]int32),
-			actionNames: o.Actions[:min(len(o.Actions), maxActions)],
-		}
-		for i, action := range indexed.actionNames {
-			indexed.actions[action] = uint8(i)
-		}
-		indexed.update, indexed.create, indexed.read = indexed.bit(ActionUpdate), indexed.bit(ActionCreate), indexed.bit(ActionRead)
-		p.objects = append(p.objects, indexed)
+	list := make([]string, len(b.facts.Objects))
+	for i, o := range b.facts.Objects {
+		list[i] = o.Object
 	}
-	for _, o := range b.facts.Objects {
-		if o.ParentObject == "" {
-			continue
-		}
-		child := &p.objects[p.objectIDs[o.Object]]
-		if parent, known := p.objectIDs[o.ParentObject]; known {
-			child.parent = parent
-		} else {
-			child.enabled = false
-		}
-	}
+	p.objectIDs = newNames(list)
+	fields := make([][]FieldFact, len(list))
 	for _, f := range b.facts.Fields {
-		if id, known := p.objectIDs[f.Object]; known {
-			p.objects[id].addField(f)
+		if id, known := p.objectIDs.find(f.Object); known {
+			fields[id] = append(fields[id], f)
 		}
 	}
-	objects := make([]string, len(p.objects))
+	p.objects = make([]object, len(list))
 	for i := range p.objects {
-		o := &p.objects[i]
-		o.words = (len(o.actionNames) + 3*len(o.fields) + 63) / 64
-		o.actionIndex = newNames(o.actionNames)
-		fields := make([]string, len(o.fields))
-		for name, field := range o.fields {
-			fields[field] = name
+		p.objects[i] = newObject(&b.facts.Objects[i], fields[i])
+		if parent := b.facts.Objects[i].ParentObject; parent != "" {
+			id, known := p.objectIDs.find(parent)
+			if p.objects[i].parent = id; !known {
+				p.objects[i].parent, p.objects[i].enabled = none, false
+			}
 		}
-		o.fieldIndex = newNames(fields)
-		objects[i] = o.name
 	}
-	p.objectIndex = newNames(objects)
 }
 
-func (o *object) addField(f FieldFact) {
-	if _, seen := o.fields[f.Field]; seen || len(o.fields) == maxFields {
-		return
+func newObject(fact *ObjectFact, fields []FieldFact) object {
+	o := object{
+		name: fact.Object, enabled: fact.Enabled, parent: none, parentField: fact.ParentField,
+		ownerField: fact.OwnerField, departmentField: fact.DepartmentField,
+		actions: newNames(fact.Actions[:min(len(fact.Actions), maxActions)]),
 	}
-	class, err := ParseClass(f.Class)
-	if err != nil {
-		class = ClassSecret // what cannot be read is guarded best
+	o.update, o.create, o.read = o.bit(ActionUpdate), o.bit(ActionCreate), o.bit(ActionRead)
+	fields = fields[:min(len(fields), maxFields)]
+	list := make([]string, len(fields))
+	for i, f := range fields {
+		class, err := ParseClass(f.Class)
+		if err != nil {
+			class = ClassSecret // what cannot be read is guarded best
+		}
+		list[i] = f.Field
+		o.classes = append(o.classes, class)
+		o.fixed = append(o.fixed, f.Field == o.ownerField || f.Field == o.departmentField)
 	}
-	o.fields[f.Field] = int32(len(o.fields))
-	o.classes = append(o.classes, class)
-	o.fixed = append(o.fixed, f.Field == o.ownerField || f.Field == o.departmentField)
+	o.fields = newNames(list)
+	o.words = (len(o.actions.list) + 3*len(o.fields.list) + 63) / 64
+	return o
 }
 
 func (o *object) bit(action string) uint64 {
-	if i, ok := o.actions[action]; ok {
+	if i, known := o.actions.find(action); known {
 		return 1 << i
 	}
 	return 0
@@ -336,7 +318,7 @@ func (b *policyBuilder) placeTuples() []placed {
 	order := make([]placed, 0, len(b.facts.Tuples))
 	for i := range b.facts.Tuples {
 		t := &b.facts.Tuples[i]
-		objectID, known := p.objectIDs[t.Object]
+		objectID, known := p.objectIDs.find(t.Object)
 		if !known {
 			continue
 		}

@@ -211,31 +211,6 @@ func decodeHolder(row Row, facts *access.Facts) error {
 	return nil
 }
 
-// Canonical re-encodes a body that a database handed back in its own spelling (key order, white space).
-func Canonical(table Table, owner access.Ref, body string) (Row, error) {
-	rows, err := recode(Row{RowID{Table: table, Owner: owner}, body})
-	if err != nil {
-		return Row{}, fmt.Errorf("%s row of %s: %w", table, owner, err)
-	}
-	return rows, nil
-}
-
-func recode(row Row) (Row, error) {
-	var facts access.Facts
-	sources := make(map[access.Ref]Source)
-	if err := decodeRow(row, &facts, sources); err != nil {
-		return Row{}, err
-	}
-	if source, ok := sources[row.Owner]; ok {
-		return SourceRow(row.Owner, source)
-	}
-	rows, err := Encode(facts)
-	if err != nil {
-		return Row{}, err
-	}
-	return rows[0], nil
-}
-
 func bound(i schedule.Instant) *string {
 	if i == schedule.Always || i == schedule.Forever {
 		return nil

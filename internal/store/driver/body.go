@@ -1,6 +1,8 @@
 package driver
 
 import (
+	"strconv"
+
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 )
@@ -85,11 +87,7 @@ func (b *Body) Text(name, value string) {
 // Flag adds true or false.
 func (b *Body) Flag(name string, value bool) {
 	b.name(name)
-	if value {
-		b.buffer = append(b.buffer, "true"...)
-	} else {
-		b.buffer = append(b.buffer, "false"...)
-	}
+	b.buffer = strconv.AppendBool(b.buffer, value)
 }
 
 // Bound adds an end of a window: text as it stands, or null.

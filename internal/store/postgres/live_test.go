@@ -73,7 +73,7 @@ func TestAccessEndsOnTimeInsideWhatTakesLonger(t *testing.T) {
 			if err != nil {
 				return 0, 0, err
 			}
-			defer tx.Rollback(t.Context())
+			defer func() { _ = tx.Rollback(t.Context()) }()
 			if err = tx.QueryRow(t.Context(), count).Scan(&before); err != nil {
 				return 0, 0, err
 			}

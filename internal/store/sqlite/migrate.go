@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -24,22 +23,33 @@ const (
 	countTables  = `SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'`
 )
 
-// migrate brings the schema to this program's version, in one transaction that other openers wait for.
-func migrate(ctx context.Context, db *sql.DB) error {
-	tx, err := db.BeginTx(ctx, nil)
+// migrate brings the schema to this program's version, in one transaction that other openers wait for. It looks first
+// without writing: the first connection that writes makes the file a WAL database, which another program's is not to be.
+func (s *db) migrate(ctx context.Context, file string) error {
+	version, err := schemaVersion(ctx, s.read)
+	if err != nil {
+		return err
+	}
+	if file != Memory {
+		if err := narrow(file); err != nil {
+			return err
+		}
+	}
+	if version == len(migrations) {
+		return nil
+	}
+	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return mapError(ctx, err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	version, err := schemaVersion(ctx, tx)
-	if err != nil {
+	if version, err = schemaVersion(ctx, tx); err != nil {
 		return err
 	}
-	switch {
-	case version == len(migrations):
-		return nil
-	case version > len(migrations):
-		return fmt.Errorf("%w: it has version %d, this program knows up to %d", store.ErrSchema, version, len(migrations))
+	if version == 0 {
+		if _, err := tx.ExecContext(ctx, makeVersion); err != nil {
+			return unmigrated(ctx, version, err)
+		}
 	}
 	for _, migration := range migrations[version:] {
 		version++
@@ -53,24 +63,28 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return mapError(ctx, tx.Commit())
 }
 
-// schemaVersion is 0 for a database that was made just now. One that holds something else is nobody's to change.
-func schemaVersion(ctx context.Context, tx *sql.Tx) (int, error) {
+// schemaVersion is 0 for an empty database. One that holds something else is nobody's to change.
+func schemaVersion(ctx context.Context, q queryer) (int, error) {
 	var found, version int
-	if err := tx.QueryRowContext(ctx, findVersion).Scan(&found); err != nil {
+	if err := q.QueryRowContext(ctx, findVersion).Scan(&found); err != nil {
 		return 0, mapError(ctx, err)
 	}
-	if found > 0 {
-		err := tx.QueryRowContext(ctx, readVersion).Scan(&version)
-		return version, mapError(ctx, err)
+	if found == 0 {
+		if err := q.QueryRowContext(ctx, countTables).Scan(&found); err != nil {
+			return 0, mapError(ctx, err)
+		}
+		if found > 0 {
+			return 0, fmt.Errorf("%w: the file is another program's database", store.ErrSchema)
+		}
+		return 0, nil
 	}
-	if err := tx.QueryRowContext(ctx, countTables).Scan(&found); err != nil {
+	if err := q.QueryRowContext(ctx, readVersion).Scan(&version); err != nil {
 		return 0, mapError(ctx, err)
 	}
-	if found > 0 {
-		return 0, fmt.Errorf("%w: the file is another program's database", store.ErrSchema)
+	if version > len(migrations) {
+		return 0, fmt.Errorf("%w: it has version %d, this program knows up to %d", store.ErrSchema, version, len(migrations))
 	}
-	_, err := tx.ExecContext(ctx, makeVersion)
-	return 0, mapError(ctx, err)
+	return version, nil
 }
 
 func unmigrated(ctx context.Context, version int, err error) error {

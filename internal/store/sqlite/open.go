@@ -40,7 +40,7 @@ func Open(ctx context.Context, file string) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, s.write); err != nil {
+	if err := s.migrate(ctx, file); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func connect(file string) (*db, error) {
 		memory, err := pool("file::memory:", 1, url.Values{"_txlock": {"immediate"}})
 		return &db{write: memory, read: memory}, err
 	}
-	if err := claimFile(file); err != nil {
+	if err := makeFile(file); err != nil {
 		return nil, err
 	}
 	// An opaque path is escaped whole: a ? or % in a file name stays one.
@@ -85,8 +85,8 @@ func pool(name string, connections int, options url.Values) (*sql.DB, error) {
 	return p, nil
 }
 
-// claimFile makes the file, or narrows the mode of one that others may read.
-func claimFile(file string) error {
+// makeFile makes the file where there is none, for its owner alone.
+func makeFile(file string) error {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return unopened(err)
@@ -99,10 +99,13 @@ func claimFile(file string) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%w: the database file is not a file", store.ErrUnavailable)
 	}
-	if info.Mode().Perm()&^fileMode != 0 {
-		if err := f.Chmod(fileMode); err != nil {
-			return unopened(err)
-		}
+	return nil
+}
+
+// narrow takes from others of the machine what they may do with a file that was there before.
+func narrow(file string) error {
+	if err := os.Chmod(file, fileMode); err != nil {
+		return unopened(err)
 	}
 	return nil
 }
