@@ -104,7 +104,7 @@ e2e: controlplane build postgres ## Run the end-to-end tests alone, and say what
 
 .PHONY: bench
 bench: controlplane postgres ## Run the benchmarks; BENCHTIME=1s a benchmark
-	$(GO_TEST) -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(addsuffix /...,$(wildcard ./internal ./test/bench))
+	go test -p 1 -timeout 60m -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(addsuffix /...,$(wildcard ./internal ./test/bench))
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target; FUZZTIME=20s a target

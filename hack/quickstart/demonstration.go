@@ -107,7 +107,7 @@ func (d *demonstration) can(ctx context.Context, want access.Effect, user, actio
 	args := []string{"can", user, action, record, "-n", namespace, "--server", d.operator.server, "--records", records}
 	fmt.Printf("  $ kubectl crmaccess can %s %s %s\n", user, action, record)
 	for deadline := time.Now().Add(15 * time.Second); ; {
-		out, err := exec.CommandContext(ctx, filepath.Join("bin", "kubectl-crmaccess"), args...).CombinedOutput()
+		out, err := exec.CommandContext(ctx, filepath.Join(programs, "kubectl-crmaccess"), args...).CombinedOutput()
 		text := strings.TrimSpace(string(out))
 		if strings.HasPrefix(text, want.String()) {
 			fmt.Println("    " + strings.ReplaceAll(text, "\n", "\n    "))

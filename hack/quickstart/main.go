@@ -16,9 +16,12 @@ import (
 
 const namespace = "huayue"
 
+var programs string
+
 func main() {
 	once := flag.Bool("once", false, "stop after the demonstration instead of waiting for Ctrl-C")
 	keep := flag.String("dir", filepath.Join("bin", "quickstart"), "folder for the kubeconfig, the store and the logs")
+	flag.StringVar(&programs, "programs", "bin", "folder with manager and kubectl-crmaccess, as make build makes them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

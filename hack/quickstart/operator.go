@@ -34,7 +34,7 @@ func startOperator(ctx context.Context, c *cluster, dir string) (*operator, erro
 	}
 	defer log.Close()
 	say("Starting the operator: bin/manager (log: %s)", shortened(o.log))
-	o.command = exec.Command(filepath.Join("bin", "manager"), "--kubeconfig", c.kubeconfig, "--data-dir", dir,
+	o.command = exec.Command(filepath.Join(programs, "manager"), "--kubeconfig", c.kubeconfig, "--data-dir", dir,
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--decision-bind-address", address)
 	o.command.Stdout, o.command.Stderr = log, log
 	if err := o.command.Start(); err != nil {

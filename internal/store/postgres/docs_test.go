@@ -1,0 +1,139 @@
+package postgres_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store"
+	"github.com/crmaccess/crm-access-operator/internal/store/pgtest"
+	"github.com/crmaccess/crm-access-operator/internal/store/postgres"
+)
+
+// snippet is the SQL that docs/store.md shows behind a mark.
+func snippet(t *testing.T, mark string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../../docs/store.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(page), "<!-- checked by the tests: "+mark+" -->\n```sql\n")
+	sql, _, ended := strings.Cut(rest, "```")
+	if !found || !ended {
+		t.Fatalf("docs/store.md has no snippet %s", mark)
+	}
+	return sql
+}
+
+func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
+	server := pgtest.Shared(t)
+	admin := server.Database(t)
+	name := server.Psql(t, admin, `SELECT current_database()`)
+	t.Cleanup(func() {
+		for _, role := range []string{"crm_reader", "crm_operator", "crm_owner"} {
+			server.Psql(t, admin, `DROP OWNED BY `+role+` CASCADE; DROP ROLE `+role)
+		}
+	})
+	first, second, _ := strings.Cut(snippet(t, "roles"), "-- After")
+	operator, reader := server.DSN("crm_operator", "choose one", name), server.DSN("crm_reader", "choose another", name)
+
+	server.Psql(t, admin, first)
+	s, err := postgres.Open(t.Context(), operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	server.Psql(t, admin, "-- After"+second)
+	now := schedule.Instant(1_700_000_000)
+	oneGrant(t, s, schedule.Window{NotBefore: now, NotAfter: schedule.Forever})
+	if got := server.Psql(t, reader, `SELECT user_name, owner_name FROM crm_access.live_grants`); got != "li-ting|grant-00000" {
+		t.Errorf("the reader sees %q", got)
+	}
+	for _, statement := range []string{
+		`SELECT FROM crm_access.holder`, `SELECT FROM crm_access.tenant`, `SELECT FROM crm_access.ledger`, `DELETE FROM crm_access.live_holders`,
+		`INSERT INTO crm_access.holder DEFAULT VALUES`, `CREATE TABLE crm_access.x ()`,
+	} {
+		if _, err := server.TryPsql(reader, statement); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("reader: %s: got %v", statement, err)
+		}
+	}
+
+	server.Psql(t, admin, snippet(t, "strict"))
+	strict, err := postgres.Open(t.Context(), operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer strict.Close()
+	read, err := strict.Claim(t.Context(), tenant, owner, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An insert, an update, a delete and a settling.
+	rows := grants(t, 1, schedule.Window{NotBefore: now, NotAfter: now + 1})
+	committed, err := strict.Commit(t.Context(), store.Commit{Expect: read, Changes: store.Diff(grants(t, 1, schedule.Window{NotBefore: now, NotAfter: schedule.Forever}), rows)})
+	if err != nil || len(committed.Changes) != 1 {
+		t.Fatal(committed.Changes, err)
+	}
+	if settled, err := strict.Settle(t.Context(), committed.Tenant); err != nil || len(settled.Changes) != 2 || settled.Tenant.Tampered != 0 {
+		t.Fatal(settled, err)
+	}
+	if _, err := strict.Load(t.Context(), tenant); err != nil {
+		t.Error(err)
+	}
+	for _, statement := range []string{
+		`DELETE FROM crm_access.ledger`, `UPDATE crm_access.ledger SET cause = ''`, `TRUNCATE crm_access.ledger`, `TRUNCATE crm_access.holder`,
+		`DELETE FROM crm_access.tenant`, `INSERT INTO crm_access.schema_version VALUES (2)`, `CREATE TABLE crm_access.x ()`, `SET session_replication_role = replica`,
+	} {
+		if _, err := server.TryPsql(operator, statement); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("operator: %s: got %v", statement, err)
+		}
+	}
+	if _, err := server.TryPsql(operator, `ALTER TABLE crm_access.ledger DISABLE TRIGGER ALL`); err == nil || !strings.Contains(err.Error(), "must be owner") {
+		t.Errorf("operator disables triggers: got %v", err)
+	}
+	server.Psql(t, admin, `DELETE FROM crm_access.schema_version`)
+	if _, err := postgres.Open(t.Context(), operator); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "42501") {
+		t.Errorf("a migration by the strict operator: got %v, want ErrSchema (42501)", err)
+	}
+}
+
+func TestTheDocumentedQueryFindsTheFirstBrokenLink(t *testing.T) {
+	h := newHarness(t)
+	s := h.Open(t)
+	oneGrant(t, s, schedule.Unbounded)
+	for _, rows := range []map[store.RowID]string{nil, grants(t, 2, schedule.Unbounded), nil} {
+		content, err := s.Load(t.Context(), tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Commit(t.Context(), store.Commit{Expect: content.Tenant, Changes: store.Diff(store.Index(content.Rows), rows), Cause: "pass <&> \u2028"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	query := snippet(t, "verify")
+	if broken := h.Query(t, query); len(broken) != 0 {
+		t.Fatalf("broken at %v", broken)
+	}
+	h.UnlockLedger(t)
+	for _, step := range []struct{ tamper, want string }{
+		{`DELETE FROM crm_access.ledger WHERE revision = 4`, "[[ ]]"},
+		{`UPDATE crm_access.ledger SET body = body || ' ' WHERE revision = 3`, "[[1 3]]"},
+		{`DELETE FROM crm_access.ledger WHERE revision = 1`, "[[1 2]]"},
+	} {
+		h.must(t, step.tamper)
+		if got := strings.ReplaceAll(strings.Join(flat(h.Query(t, query)), ","), "\n", ""); got != step.want {
+			t.Errorf("%s: got %s, want %s", step.tamper, got, step.want)
+		}
+	}
+}
+
+// flat prints rows.
+func flat(rows [][]string) []string {
+	var lines []string
+	for _, row := range rows {
+		lines = append(lines, "[["+strings.Join(row, " ")+"]]")
+	}
+	return lines
+}
