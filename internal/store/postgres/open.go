@@ -36,8 +36,11 @@ var sessionSettings = map[string]string{
 	"idle_in_transaction_session_timeout": "60s",
 }
 
-// db is a Store.
-type db struct{ pool *pgxpool.Pool }
+// db is a Store. workTimeout is a field so that a test need not wait as long.
+type db struct {
+	pool        *pgxpool.Pool
+	workTimeout time.Duration
+}
 
 var _ store.Store = (*db)(nil)
 
@@ -63,7 +66,7 @@ func Open(ctx context.Context, dsn string) (store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the connection string's settings do not go together", store.ErrUnavailable)
 	}
-	s := &db{pool: pool}
+	s := &db{pool: pool, workTimeout: workTimeout}
 	if err := s.migrate(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -79,7 +82,7 @@ func (s *db) Close() error {
 
 // transact runs work in a transaction and commits where it says so.
 func (s *db) transact(ctx context.Context, options pgx.TxOptions, work func(context.Context, pgx.Tx) (bool, error)) error {
-	within, cancel := context.WithTimeout(ctx, workTimeout)
+	within, cancel := context.WithTimeout(ctx, s.workTimeout)
 	defer cancel()
 	tx, err := s.pool.BeginTx(within, options)
 	if err != nil {
@@ -88,10 +91,11 @@ func (s *db) transact(ctx context.Context, options pgx.TxOptions, work func(cont
 	// After a commit this does nothing. It must get through though the context has ended.
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	keep, err := work(within, tx)
-	if err != nil || !keep {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	switch {
+	case err != nil && within.Err() != nil:
+		// The end of our own patience is the store's fault; the end of the caller's is the caller's.
+		return mapError(ctx, within.Err())
+	case err != nil || !keep:
 		return err
 	}
 	return mapError(ctx, tx.Commit(within))

@@ -165,7 +165,7 @@ func (s *scanner) body(columns []driver.Column, fragments canonicalFragments) st
 
 // Ledger is Store.Ledger.
 func (s *db) Ledger(ctx context.Context, tenant string, after store.Revision, limit int) ([]store.Entry, error) {
-	within, cancel := context.WithTimeout(ctx, workTimeout)
+	within, cancel := context.WithTimeout(ctx, s.workTimeout)
 	defer cancel()
 	rows, err := s.pool.Query(within, readLedger, tenant, after.Epoch, after.Number, limit)
 	if err != nil {

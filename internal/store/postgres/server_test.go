@@ -193,6 +193,31 @@ func TestValuesThatOnlyThisDatabaseRefusesAreRefusedWithTheirObject(t *testing.T
 	}
 }
 
+func TestALoadIsOneSnapshotHoweverLongItTakes(t *testing.T) {
+	h := newHarness(t)
+	s := h.Open(t)
+	read := oneGrant(t, s, schedule.Unbounded)
+	// The load reads the tenant row and then waits for the table it reads last, while another state is committed.
+	h.must(t, `BEGIN; LOCK TABLE crm_access.holder IN ACCESS EXCLUSIVE MODE`)
+	var content store.Content
+	done := make(chan error)
+	go func() {
+		var err error
+		content, err = s.Load(t.Context(), tenant)
+		done <- err
+	}()
+	for waiting := "0"; waiting == "0"; {
+		waiting = h.Query(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)[0][0]
+	}
+	h.must(t, `DELETE FROM crm_access.holder; UPDATE crm_access.tenant SET revision = 2; COMMIT`)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if want := grants(t, 1, schedule.Unbounded); content.Tenant.Revision != read.Revision || len(content.Rows) != len(want) {
+		t.Errorf("revision %s with %d rows, want %s with %d", content.Tenant.Revision, len(content.Rows), read.Revision, len(want))
+	}
+}
+
 func TestAnOutageIsUnavailableAtOnceAndOverWhenTheServerIsBack(t *testing.T) {
 	server := pgtest.Shared(t)
 	h := newHarness(t)

@@ -105,7 +105,7 @@ func (s *db) Settle(ctx context.Context, expect store.Tenant) (store.Committed, 
 }
 
 func (s *db) overdue(ctx context.Context, tenant string) (bool, error) {
-	within, cancel := context.WithTimeout(ctx, workTimeout)
+	within, cancel := context.WithTimeout(ctx, s.workTimeout)
 	defer cancel()
 	var overdue bool
 	err := s.pool.QueryRow(within, anyEnded, tenant).Scan(&overdue)

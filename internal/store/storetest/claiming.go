@@ -126,6 +126,20 @@ var claiming = []test{
 		}
 		young.commit(t, with(organisation(t), rowsOf(t, user("bai-he"))))
 	}},
+	{"a tenant that another owner holds by the same fence cannot be written either", func(t *testing.T, h Harness) {
+		// As after a restore: another cluster's row, with a fence that happens to be ours.
+		l := lead(t, h, tenant)
+		l.commit(t, organisation(t))
+		if err := h.Exec(t, `UPDATE `+h.Schema()+`tenant SET cluster_uid = 'another'`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Commit(t.Context(), l.write(nil)); !errors.Is(err, store.ErrFenced) {
+			t.Errorf("commit: got %v, want ErrFenced", err)
+		}
+		if _, err := l.Settle(t.Context(), l.tenant); !errors.Is(err, store.ErrFenced) {
+			t.Errorf("settle: got %v, want ErrFenced", err)
+		}
+	}},
 	{"tenants do not see each other", func(t *testing.T, h Harness) {
 		a, b := lead(t, h, "huayue"), lead(t, h, "qingyun")
 		a.commit(t, organisation(t))
