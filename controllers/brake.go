@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
@@ -18,7 +17,10 @@ const brakeWindow = 10 * time.Minute
 // maxListed is where lists in a status end; the total says how many there are.
 const maxListed = 20
 
-// brake is the memory of absences that the tenant row keeps, so that a restart forgets none.
+// defaultBrakePeople is the limit where admission has put none.
+const defaultBrakePeople = 50
+
+// brake is the memory of absences.
 type brake struct {
 	// Recent are losses that happened, for as long as they count.
 	Recent []loss `json:"recent,omitempty"`
@@ -32,31 +34,20 @@ type loss struct {
 	People []string  `json:"people"`
 }
 
-func parseBrake(text string) (brake, error) {
-	var b brake
-	if text == "" {
-		return b, nil
-	}
-	if err := json.Unmarshal([]byte(text), &b); err != nil {
-		return brake{Held: true}, fmt.Errorf("the brake's memory in the store cannot be read: %w", err)
-	}
-	return b, nil
+// departure is what would happen if objects that are gone were believed to be.
+type departure struct {
+	// Objects are gone, in order; UIDs are theirs, so that one that was made anew and is gone again is another loss.
+	Objects []access.Ref
+	UIDs    []string
+	// People would lose access, in order.
+	People []string
+	// shaken says that what the objects stood on was made anew meanwhile: a person decides, however few the people.
+	shaken bool
 }
 
-func (b brake) String() string {
-	if len(b.Recent) == 0 && !b.Held {
-		return ""
-	}
-	text, err := json.Marshal(b)
-	if err != nil {
-		panic(fmt.Sprintf("names and instants cannot fail to encode: %v", err))
-	}
-	return string(text)
-}
-
-// judge decides whether the loss by absent objects may happen. It returns the brake's new memory, and the held loss
+// judge decides whether a loss by absent objects may happen. It returns the brake's new memory, and the held loss
 // where it may not.
-func (b brake) judge(now time.Time, limits v1alpha1.Brake, absent []access.Ref, losers []string) (brake, *v1alpha1.Held) {
+func (b brake) judge(now time.Time, limits v1alpha1.Brake, d departure) (brake, *v1alpha1.Held) {
 	next := brake{}
 	counted := make(map[string]bool)
 	for _, l := range b.Recent {
@@ -67,39 +58,35 @@ func (b brake) judge(now time.Time, limits v1alpha1.Brake, absent []access.Ref, 
 			}
 		}
 	}
-	if len(losers) == 0 {
+	if len(d.People) == 0 {
 		return next, nil
 	}
-	for _, person := range losers {
+	for _, person := range d.People {
 		counted[person] = true
 	}
-	digest := digestOfLoss(absent, losers)
+	digest := d.digest()
 	if limits.Release == digest {
 		return next, nil // a person has looked at it: it counts for nothing that follows
 	}
-	limit := 50
+	limit := defaultBrakePeople
 	if limits.People != nil {
 		limit = int(*limits.People)
 	}
-	if !b.Held && len(counted) <= limit {
-		next.Recent = append(next.Recent, loss{now.UTC().Truncate(time.Second), losers})
+	if !b.Held && !d.shaken && len(counted) <= limit {
+		next.Recent = append(next.Recent, loss{now.UTC().Truncate(time.Second), d.People})
 		return next, nil
 	}
 	next.Held = true
-	held := &v1alpha1.Held{Digest: digest, People: int32(len(losers)), Total: int32(len(absent))}
-	for _, ref := range absent[:min(len(absent), maxListed)] {
+	held := &v1alpha1.Held{Digest: digest, People: int32(len(d.People)), Total: int32(len(d.Objects))}
+	for _, ref := range d.Objects[:min(len(d.Objects), maxListed)] {
 		held.Objects = append(held.Objects, ref.String())
 	}
 	return next, held
 }
 
-// digestOfLoss names exactly this loss: these objects gone, these people.
-func digestOfLoss(absent []access.Ref, losers []string) string {
-	slices.SortFunc(absent, compareRefs)
-	content, err := json.Marshal(struct {
-		Absent []access.Ref
-		People []string
-	}{absent, losers})
+// digest names exactly this loss: these objects gone, these people.
+func (d departure) digest() string {
+	content, err := json.Marshal(d)
 	if err != nil {
 		panic(fmt.Sprintf("names cannot fail to encode: %v", err))
 	}

@@ -24,17 +24,21 @@ type objectFacts struct {
 	now       time.Time
 	storeNow  schedule.Instant
 	object    v1alpha1.Object
-	invalid   error // the object cannot be read as a declaration
+	before    []metav1.Condition // what the object's status says so far
+	confers   bool               // somebody who is active holds something because of the object
+	invalid   error              // the object cannot be read as a declaration
 	findings  []access.Finding
 	refused   error // the database would not take the object's rows
 	unwritten bool  // the store has been away for too long
 	retired   bool
 }
 
-// outcome is a status, and after what time it may change by itself though nothing happens.
+// outcome is a status, and when it changes by itself though nothing happens: after a time by our clock, or at an
+// instant by the store's.
 type outcome struct {
 	status v1alpha1.Status
 	until  time.Duration
+	at     schedule.Instant
 }
 
 // verdict is the reason and message of Ready.
@@ -70,12 +74,14 @@ func (f objectFacts) status() outcome {
 	default:
 		v = f.applied()
 	}
-	s := newStatus(f.object, f.now)
+	s := newStatus(f.object, f.before, f.now)
 	s.settle(v)
+	next := schedule.Forever
 	if temporary && !f.unwritten {
 		f.reportActive(s, window)
+		next = window.Next(f.storeNow)
 	}
-	return outcome{s.status, v.until}
+	return outcome{s.status, v.until, next}
 }
 
 func (f objectFacts) window() (schedule.Window, bool) {
@@ -101,8 +107,14 @@ func (f objectFacts) reportActive(s *statusBuilder, window schedule.Window) {
 		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonExpired, "ended at "+window.NotAfter.String())
 	case f.storeNow < window.NotBefore:
 		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonScheduled, "starts at "+window.NotBefore.String())
-	default:
+	case f.confers:
 		s.set(v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonActive, "the users hold the access until "+window.NotAfter.String())
+	case f.refused != nil:
+		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonStoreRefused, "nobody holds the access: see Ready")
+	case len(f.findings) > 0:
+		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, string(f.findings[0].Reason), "nobody holds the access: see Ready")
+	default:
+		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "nobody holds the access: no user of the grant is active")
 	}
 }
 
@@ -121,7 +133,9 @@ func (f objectFacts) found() verdict {
 	}
 	since := f.now
 	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
-		if c := conditionOf(f.object.GetStatus().Conditions, kind); c != nil && c.Reason == v.reason && c.LastTransitionTime.Time.Before(since) {
+		c := conditionOf(f.before, kind)
+		// What was said of a former text gives no time to this one, and takes none.
+		if c != nil && c.Reason == v.reason && c.ObservedGeneration == f.object.GetGeneration() && !c.LastTransitionTime.Time.After(since) {
 			since = c.LastTransitionTime.Time
 			v.stalled = v.stalled || kind == v1alpha1.ConditionStalled
 		}
@@ -172,9 +186,11 @@ func (f objectFacts) applied() verdict {
 type storeFacts struct {
 	now     time.Time
 	ps      *v1alpha1.PermissionStore
+	before  []metav1.Condition
 	trouble *trouble
 	doubt   error
 	held    *v1alpha1.Held
+	shaken  bool // what the objects stood on was made anew
 	drift   int
 	refused int
 	retired bool
@@ -186,8 +202,12 @@ func (f storeFacts) status() v1alpha1.Status {
 	case f.trouble != nil:
 		v = verdict{reason: f.trouble.reason, message: f.trouble.message, stalled: f.trouble.person || f.now.Sub(f.trouble.since) >= unwrittenFor}
 	case f.held != nil:
+		why := "more than brake.people allows within ten minutes"
+		if f.shaken {
+			why = "and the PermissionStore or the definition of their kind was made anew since they were seen"
+		}
 		v = verdict{stalled: true, reason: v1alpha1.ReasonBrakeHeld, message: fmt.Sprintf(
-			"%d objects are gone and %d people would lose access, more than brake.people allows within ten minutes: restore the objects, or set spec.brake.release to %s", f.held.Total, f.held.People, f.held.Digest)}
+			"%d objects are gone and %d people would lose access, %s: restore the objects, or set spec.brake.release to %s", f.held.Total, f.held.People, why, f.held.Digest)}
 	case f.doubt != nil:
 		v = verdict{reason: v1alpha1.ReasonAbsenceNotBelieved, message: "nobody loses access because objects are not seen: " + f.doubt.Error()}
 	case f.retired:
@@ -199,7 +219,7 @@ func (f storeFacts) status() v1alpha1.Status {
 	default:
 		v = verdict{ready: true, reason: v1alpha1.ReasonConnected, message: "the store holds what this namespace declares"}
 	}
-	s := newStatus(f.ps, f.now)
+	s := newStatus(f.ps, f.before, f.now)
 	s.settle(v)
 	return s.status
 }
@@ -211,9 +231,9 @@ type statusBuilder struct {
 	status v1alpha1.Status
 }
 
-func newStatus(object v1alpha1.Object, now time.Time) *statusBuilder {
+func newStatus(object v1alpha1.Object, before []metav1.Condition, now time.Time) *statusBuilder {
 	return &statusBuilder{
-		before: object.GetStatus().Conditions,
+		before: before,
 		now:    metav1.NewTime(now.Truncate(time.Second)),
 		status: v1alpha1.Status{ObservedGeneration: object.GetGeneration()},
 	}
@@ -238,7 +258,10 @@ func (s *statusBuilder) set(kind string, status metav1.ConditionStatus, reason, 
 		Type: kind, Status: status, Reason: reason, Message: shorten(message, 4000),
 		ObservedGeneration: s.status.ObservedGeneration, LastTransitionTime: s.now,
 	}
-	if was := conditionOf(s.before, kind); was != nil && was.Status == status && was.LastTransitionTime.Year() > 1970 {
+	// Reconciling and Stalled are about one text of the object; another text begins anew.
+	lasting := kind != v1alpha1.ConditionReconciling && kind != v1alpha1.ConditionStalled
+	was := conditionOf(s.before, kind)
+	if was != nil && was.Status == status && was.LastTransitionTime.Year() > 1970 && (lasting || was.ObservedGeneration == c.ObservedGeneration) {
 		c.LastTransitionTime = was.LastTransitionTime
 	}
 	s.status.Conditions = append(s.status.Conditions, c)

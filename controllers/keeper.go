@@ -3,8 +3,10 @@ package controllers
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,18 +33,30 @@ func (k *keeper) Start(ctx context.Context) error {
 	k.sweepAtElection(ctx)
 	ticker := k.Clock.NewTicker(pollEvery)
 	defer ticker.Stop()
+	var tending sync.WaitGroup
 	for {
 		for _, t := range k.tenants.all() {
 			if !k.started[t.namespace] {
 				k.started[t.namespace] = true
-				go k.tendAlways(ctx, t)
+				tending.Go(func() { k.tendAlways(ctx, t) })
 			}
 		}
 		select {
 		case <-ctx.Done():
+			tending.Wait()
+			k.closeAll()
 			return nil
 		case <-ticker.C():
 		}
+	}
+}
+
+// closeAll gives up the stores: this process leads no more. A pass that is still under way has its context ended.
+func (k *keeper) closeAll() {
+	for _, t := range k.tenants.all() {
+		t.mu.Lock()
+		t.close()
+		t.mu.Unlock()
 	}
 }
 
@@ -62,19 +76,34 @@ func (k *keeper) sweepAtElection(ctx context.Context) {
 	}
 }
 
+// sweepsAtOnce bounds the tenants that are swept at the same time: a store that does not answer keeps few waiting.
+const sweepsAtOnce = 16
+
 func (k *keeper) sweep(ctx context.Context, stores []v1alpha1.PermissionStore) {
+	var sweeping errgroup.Group
+	sweeping.SetLimit(sweepsAtOnce)
 	for i := range stores {
-		ps := &stores[i]
-		t := k.tenants.of(ps.Namespace)
-		t.mu.Lock()
-		err := k.open(ctx, t, ps)
-		if err == nil {
-			err = k.settle(ctx, t)
-		}
-		t.mu.Unlock()
-		if err != nil {
-			k.Log.Info("Not settled at election, the passes try again", "namespace", ps.Namespace, "reason", troubleOf(err).reason)
-		}
+		sweeping.Go(func() error {
+			k.sweepOne(ctx, &stores[i])
+			return nil
+		})
+	}
+	_ = sweeping.Wait()
+}
+
+func (k *keeper) sweepOne(ctx context.Context, ps *v1alpha1.PermissionStore) {
+	t := k.tenants.of(ps.Namespace)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.claimed {
+		return // a pass was here first; it leaves what has ended to tend
+	}
+	err := k.open(ctx, t, ps)
+	if err == nil {
+		err = k.settle(ctx, t, true)
+	}
+	if err != nil {
+		k.Log.Info("Not settled at election, the passes try again", "namespace", ps.Namespace, "reason", troubleOf(err).reason)
 	}
 }
 
@@ -100,33 +129,34 @@ func (k *keeper) tend(ctx context.Context, t *tenant) time.Duration {
 		return pollEvery // a pass opens it
 	}
 	asked := k.Clock.Now()
-	row, err := t.store.Tenant(ctx, t.namespace)
-	if err != nil {
-		if t.trouble == nil && ctx.Err() == nil {
-			k.inTrouble(t, asked, err)
-			go k.enqueue(ctx, t.namespace)
+	row, err := k.look(ctx, t)
+	switch {
+	case ctx.Err() != nil:
+		return pollEvery
+	case errors.Is(err, store.ErrFenced):
+		k.Fenced(err)
+		return pollEvery
+	case err != nil:
+		if t.trouble == nil {
+			k.enqueue(ctx, t) // the pass meets the same, and says it
 		}
 		return pollEvery
 	}
-	if row.Owner != t.row.Owner || row.Fence != t.row.Fence {
-		k.Fenced(store.ErrFenced)
-		return pollEvery
-	}
-	if row.Revision != t.row.Revision || row.Tampered != t.row.Tampered || row.LedgerHead != t.row.LedgerHead {
-		t.forget()
-		go k.enqueue(ctx, t.namespace)
-		return pollEvery
-	}
-	k.Publisher.Confirm(t.namespace, row.Revision, row.Now, asked)
-	if schedule.At(row.Now) >= t.next {
-		if err := k.settle(ctx, t); err != nil {
+	moved := !t.asSeen(row)
+	due := schedule.At(row.Now) >= t.next
+	if due {
+		if err := k.settle(ctx, t, moved); err != nil {
 			t.forget()
 		}
-		go k.enqueue(ctx, t.namespace)
-		return pollEvery
 	}
-	if t.trouble != nil {
-		go k.enqueue(ctx, t.namespace)
+	if moved {
+		t.forget()
+	} else if !due {
+		k.Publisher.Confirm(t.namespace, row.Revision, row.Now, asked)
+	}
+	if moved || due || t.trouble != nil {
+		k.enqueue(ctx, t)
+		return pollEvery
 	}
 	if t.next != schedule.Forever {
 		if left := t.next.Time().Sub(row.Now); left < pollEvery {
@@ -136,23 +166,33 @@ func (k *keeper) tend(ctx context.Context, t *tenant) time.Duration {
 	return pollEvery
 }
 
-// settle removes what has ended. The passes find it gone.
-func (k *keeper) settle(ctx context.Context, t *tenant) error {
+// settle removes what has ended, and tells those who decide. Where the store has moved, or is not known yet, it is left
+// to the next pass to find out what it holds.
+func (k *keeper) settle(ctx context.Context, t *tenant, moved bool) error {
 	settled, err := t.store.Settle(ctx, t.row)
-	if errors.Is(err, store.ErrFenced) {
-		k.Fenced(err)
-	}
 	if err != nil {
-		return err
+		return err // fenced off, too: the next look tells by whom
 	}
 	if len(settled.Changes) > 0 {
 		k.Log.Info("Settled what ended", "namespace", t.namespace, "revision", settled.Tenant.Revision.String(), "rows", len(settled.Changes))
 	}
+	was := t.seen
+	if len(settled.Changes) > 0 {
+		was.Revision.Number++
+	}
+	t.row, t.next = settled.Tenant, schedule.Forever
+	if moved || settled.Tenant.Revision != was.Revision || settled.Tenant.Tampered != was.Tampered {
+		t.forget()
+		return nil
+	}
+	t.seen = settled.Tenant
 	if t.held != nil {
 		store.Apply(t.held, settled.Changes)
 		store.Apply(t.base, settled.Changes)
 	}
-	t.row, t.next = settled.Tenant, schedule.Forever
+	if t.facts != nil {
+		k.tell(t, t.facts.WithoutEnded(schedule.At(t.row.Now)))
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package controllers
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -57,6 +58,8 @@ type declaration struct {
 	fragment   access.Declarations
 	err        error
 	source     store.Row
+	// since is when this text was first seen.
+	since time.Time
 }
 
 // declare converts an object. An object that cannot be converted confers nothing; its source is kept all the same.

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,30 +29,34 @@ type pass struct {
 
 	objects  map[access.Ref]v1alpha1.Object // in the API, by the cache
 	declared map[access.Ref]*declaration    // what the tenant's access follows from
-	newest   uint64                         // resourceVersion among the objects
-	absent   []access.Ref                   // in the store, and in the API no more
+	newest   uint64                         // the newest resourceVersion that this pass acts on
+	lagging  map[access.Ref]bool            // the cache does not show them as the API has them
 	doubt    error                          // why absences are not believed
-	held     *v1alpha1.Held                 // the loss that the brake holds
-	brake    brake
+	gone     departure
+	held     *v1alpha1.Held // the loss that the brake holds
+	memory   *memory        // what the tenant row is to keep
 
 	resolution access.Resolution
 	desired    map[store.RowID]string
+	changes    []store.Change
 	drift      []store.Change // from what the store should have held to what it did
+	loaded     bool           // the store was read whole
 	restored   bool           // the store is older than what was seen of it
-	committed  store.Committed
+	refused    map[access.Ref]error
 }
 
 // run goes through the phases. store.ErrStale asks for another run.
 func (p *pass) run(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		p.openStore,
 		p.gather,
+		p.openStore,
 		p.loadStore,
 		p.checkAge,
-		p.confirmPresence,
+		p.confirmTexts,
 		p.judgeAbsence,
 		p.compile,
 		p.commit,
+		p.narrowRefused,
 	} {
 		if err := phase(ctx); err != nil {
 			return err
@@ -63,12 +66,11 @@ func (p *pass) run(ctx context.Context) error {
 	return nil
 }
 
-func (p *pass) openStore(ctx context.Context) error { return p.open(ctx, p.tenant, p.ps) }
-
 // gather reads what is declared from the caches and converts what has changed since the last pass.
 func (p *pass) gather(ctx context.Context) error {
 	p.objects = make(map[access.Ref]v1alpha1.Object)
 	p.declared = make(map[access.Ref]*declaration)
+	p.lagging = make(map[access.Ref]bool)
 	for _, k := range kinds {
 		list := k.newList()
 		if err := p.Client.List(ctx, list, client.InNamespace(p.tenant.namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -88,189 +90,213 @@ func (p *pass) gather(ctx context.Context) error {
 func (p *pass) take(k kind, object v1alpha1.Object) error {
 	ref := refOf(k.name, object)
 	p.objects[ref] = object
-	if version, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64); err == nil {
-		p.newest = max(p.newest, version)
-	}
 	known := p.tenant.declarations[ref]
 	if known == nil || known.uid != string(object.GetUID()) || known.generation != object.GetGeneration() {
 		var err error
 		if known, err = declare(ref, object); err != nil {
 			return err
 		}
+		known.since = p.Clock.Now()
 		p.tenant.declarations[ref] = known
 	}
 	p.declared[ref] = known
 	return nil
 }
 
-// loadStore reads what the store holds, where that is not known from the last pass, and notices what somebody else did
-// to it.
-func (p *pass) loadStore(ctx context.Context) error {
+// openStore makes sure that the store is open and ours, and reads where it stands. What was lost meanwhile is claimed
+// anew, once.
+func (p *pass) openStore(ctx context.Context) error {
 	t := p.tenant
-	if t.held != nil && p.Clock.Since(t.compared) < compareEvery {
-		p.brake, _ = parseBrake(t.row.Brake)
-		return nil
-	}
-	content, err := t.store.Load(ctx, t.namespace)
-	if err != nil {
-		return err
-	}
-	held := store.Index(content.Rows)
-	if _, t.sources, err = store.Decode(content.Rows); err != nil {
-		return err
-	}
-	known, now := t.row, content.Tenant
-	p.restored = t.base != nil && (now.Revision.Compare(known.Revision) < 0 || now.Revision == known.Revision && now.LedgerHead != known.LedgerHead)
-	if t.base == nil || now.Revision != known.Revision {
-		// Another revision than the one we left is a commit all the same, if only our own whose answer got lost: what
-		// the store should hold follows from its own sources.
-		if t.base, err = rowsOf(t.sources, now.SettledThrough); err != nil {
+	for again := true; ; again = false {
+		if err := p.open(ctx, t, p.ps); err != nil {
 			return err
 		}
-	}
-	p.drift = store.Diff(t.base, held)
-	t.row, t.held, t.compared = content.Tenant, held, p.Clock.Now()
-	p.brake, err = parseBrake(t.row.Brake)
-	if err != nil {
-		p.Log.Error(err, "The brake holds every loss until it is released", "namespace", t.namespace)
-	}
-	return nil
-}
-
-// rowsOf are the rows that follow from the store's own sources: what it should hold if nobody else wrote to it.
-func rowsOf(sources map[access.Ref]store.Source, settled schedule.Instant) (map[store.RowID]string, error) {
-	declared := make(map[access.Ref]*declaration, len(sources))
-	for ref, source := range sources {
-		d, err := redeclare(ref, source)
-		if err != nil {
-			return nil, err
+		row, err := p.look(ctx, t)
+		if errors.Is(err, errLost) && again {
+			continue
 		}
-		declared[ref] = d
+		if err == nil {
+			t.row = row
+		}
+		return err
 	}
-	return rowsFrom(declared, access.Resolve(merge(declared)), settled)
 }
 
-func rowsFrom(declared map[access.Ref]*declaration, resolution access.Resolution, now schedule.Instant) (map[store.RowID]string, error) {
-	rows, err := store.Encode(resolution.Facts.WithoutEnded(now))
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range declared {
-		rows = append(rows, d.source)
-	}
-	return store.Index(rows), nil
-}
-
-// checkAge looks, once an election, whether the API is older than what the store has acted on: an etcd restored from a
-// backup shows objects that were deleted since.
-func (p *pass) checkAge(ctx context.Context) error {
+// confirmTexts doubts what the cache shows of objects that are not as the store has acted on, and yet not newer: a cache
+// that lags behind could show what was deleted or changed since. What a current read does not confirm stays as it is in
+// the store.
+func (p *pass) confirmTexts(ctx context.Context) error {
 	t := p.tenant
-	if t.checked {
-		return nil
+	if isRetired(p.ps) {
+		return nil // whatever they ask for, nobody gets it
 	}
-	_, err := p.readPresent(ctx, t.namespace, []access.Kind{access.KindRole}, t.row.ResourceVersion)
-	if errors.Is(err, errOlderAPI) && p.ps.Spec.Adopt == t.row.Owner.String() {
-		p.restored, err = true, nil // a person says that this state is the one to follow
-		t.row.ResourceVersion = 0
-	}
-	t.checked = err == nil
-	return err
-}
-
-// confirmPresence doubts objects that the store does not know and that are older than what it has acted on: a cache that
-// lags behind could show what was deleted since.
-func (p *pass) confirmPresence(ctx context.Context) error {
-	doubtful := make(map[access.Kind][]access.Ref)
+	var doubtful []access.Ref
 	for ref, object := range p.objects {
-		if _, known := p.tenant.sources[ref]; known {
+		source := p.declared[ref].source
+		if t.acted(ref, source) {
 			continue
 		}
-		if version, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64); err == nil && version > p.tenant.row.ResourceVersion {
+		version, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
+		if err == nil && version > t.actedOn {
+			p.newest = max(p.newest, version)
 			continue
 		}
-		doubtful[ref.Kind] = append(doubtful[ref.Kind], ref)
+		doubtful = append(doubtful, ref)
 	}
 	if len(doubtful) == 0 {
 		return nil
 	}
-	found, err := p.readPresent(ctx, p.tenant.namespace, slices.Collect(maps.Keys(doubtful)), p.tenant.row.ResourceVersion)
-	if err != nil {
-		return err
-	}
-	for name, refs := range doubtful {
-		for _, ref := range refs {
-			if !found[name][ref.Name] {
-				delete(p.objects, ref)
-				delete(p.declared, ref)
-			}
+	found, err := p.readPresent(ctx, t.namespace, kindsOf(doubtful), t.actedOn)
+	if errors.Is(err, errOlderAPI) {
+		if err := p.olderAPI(ctx, err); err != nil {
+			return err
 		}
+		return p.confirmTexts(ctx) // nothing was acted on: all of it is newer
 	}
-	return nil
+	if err != nil {
+		p.doubt = err
+	}
+	var lagging []access.Ref
+	for _, ref := range doubtful {
+		if err == nil && found.shows(ref, p.objects[ref]) {
+			continue
+		}
+		lagging = append(lagging, ref)
+		delete(p.objects, ref)
+		delete(p.declared, ref)
+		p.lagging[ref] = true
+	}
+	return p.standIn(p.declared, lagging)
 }
 
 // judgeAbsence finds the objects that are gone, and lets what follows from that happen only where the absence is
 // believed and the brake lets it through. Otherwise the store's own copy stands in for the object.
 func (p *pass) judgeAbsence(ctx context.Context) error {
-	for ref := range p.tenant.sources {
-		if p.objects[ref] == nil {
-			p.absent = append(p.absent, ref)
+	t := p.tenant
+	p.memory = t.memory
+	var absent []access.Ref
+	for ref := range t.sources {
+		if p.objects[ref] == nil && !p.lagging[ref] {
+			absent = append(absent, ref)
 		}
 	}
-	if len(p.absent) == 0 || isRetired(p.ps) {
-		p.brake, _ = p.brake.judge(p.tenant.row.Now, p.ps.Spec.Brake, nil, nil)
-		return nil
+	if isRetired(p.ps) {
+		return p.remember(ctx, brake{}, nil)
 	}
-	slices.SortFunc(p.absent, compareRefs)
-	if p.doubt = p.believe(ctx); p.doubt == nil {
-		losers, err := p.losers()
-		if err != nil {
+	slices.SortFunc(absent, compareRefs)
+	if len(absent) == 0 {
+		next, _ := t.memory.Brake.judge(t.row.Now, p.ps.Spec.Brake, departure{})
+		return p.remember(ctx, next, nil)
+	}
+	absent, seen, err := p.believe(ctx, absent)
+	switch {
+	case errors.Is(err, errOlderAPI):
+		if err := p.olderAPI(ctx, err); err != nil {
 			return err
 		}
-		if p.brake, p.held = p.brake.judge(p.tenant.row.Now, p.ps.Spec.Brake, p.absent, losers); p.held == nil {
-			return nil
-		}
+		return p.judgeAbsence(ctx)
+	case err != nil:
+		p.doubt = err
+		return p.standIn(p.declared, absent)
 	}
-	return p.standIn(p.declared)
+	if p.gone, err = p.departureOf(absent, seen.ground); err != nil {
+		return err
+	}
+	var next brake
+	if next, p.held = t.memory.Brake.judge(t.row.Now, p.ps.Spec.Brake, p.gone); p.held == nil {
+		// Acted on is the state in which they are gone: an API that shows them again must not be older than that.
+		p.newest = max(p.newest, seen.version)
+		return p.remember(ctx, next, seen.ground)
+	}
+	p.memory = t.memory.with(next, t.memory.Ground)
+	return p.standIn(p.declared, absent)
 }
 
-// believe says why the absences cannot be believed, and takes back those that a current read does not confirm.
-func (p *pass) believe(ctx context.Context) error {
-	if err := p.checkGround(ctx, p.ps); err != nil {
-		return err
-	}
-	var wanted []access.Kind
-	for _, ref := range p.absent {
-		if !slices.Contains(wanted, ref.Kind) {
-			wanted = append(wanted, ref.Kind)
-		}
-	}
-	found, err := p.readPresent(ctx, p.tenant.namespace, wanted, p.tenant.row.ResourceVersion)
+// sight is what an absence is believed by.
+type sight struct {
+	ground  ground
+	version uint64 // the resourceVersion at which the objects are not there
+}
+
+// believe says why the absences cannot be believed. It leaves out those that a current read does not confirm: their
+// objects are in the API and not in the cache yet.
+func (p *pass) believe(ctx context.Context, absent []access.Ref) ([]access.Ref, sight, error) {
+	now, err := p.checkGround(ctx, p.ps, p.tenant.row.Owner)
 	if err != nil {
-		return err
+		return absent, sight{}, err
 	}
-	for _, ref := range p.absent {
-		if found[ref.Kind][ref.Name] {
-			return fmt.Errorf("%s is in the API and not yet in the cache", ref)
+	found, err := p.readPresent(ctx, p.tenant.namespace, kindsOf(absent), p.tenant.actedOn)
+	if err != nil {
+		return absent, sight{}, err
+	}
+	var gone, lagging []access.Ref
+	for _, ref := range absent {
+		if _, there := found.objects[ref]; there {
+			lagging = append(lagging, ref)
+			p.lagging[ref] = true
+		} else {
+			gone = append(gone, ref)
 		}
 	}
+	return gone, sight{now, found.version}, p.standIn(p.declared, lagging)
+}
+
+// departureOf is what would follow from the absences.
+func (p *pass) departureOf(absent []access.Ref, now ground) (departure, error) {
+	d := departure{Objects: absent}
+	var names []string
+	for _, kind := range kindsOf(absent) {
+		names = append(names, string(kind))
+	}
+	d.shaken = p.tenant.memory.Ground.shaken(now, names)
+	for _, ref := range absent {
+		d.UIDs = append(d.UIDs, p.tenant.sources[ref].UID)
+	}
+	with := maps.Clone(p.declared)
+	if err := p.standIn(with, absent); err != nil {
+		return d, err
+	}
+	at := schedule.At(p.tenant.row.Now)
+	before := access.Resolve(merge(with)).Facts.WithoutEnded(at)
+	after := access.Resolve(merge(p.declared)).Facts.WithoutEnded(at)
+	d.People = access.Losers(before, after)
+	return d, nil
+}
+
+// remember keeps the brake, and what the objects stand on now that they are all accounted for. now is nil where it was
+// not read; it is read where objects were made anew, as all of a kind are after their definition was.
+func (p *pass) remember(ctx context.Context, b brake, now ground) error {
+	known := p.tenant.memory.Ground
+	if now == nil && (known[groundStore] != string(p.ps.UID) || p.anyMadeAnew()) {
+		var err error
+		if now, err = p.readGround(ctx, p.ps); err != nil {
+			p.Log.V(1).Info("What the objects stand on is remembered later", "namespace", p.tenant.namespace, "reason", err.Error())
+		}
+	}
+	if now == nil {
+		now = known
+	}
+	p.memory = p.tenant.memory.with(b, now)
 	return nil
 }
 
-// losers are the people who would have less without the absent objects.
-func (p *pass) losers() ([]string, error) {
-	with := maps.Clone(p.declared)
-	if err := p.standIn(with); err != nil {
-		return nil, err
+func (p *pass) anyMadeAnew() bool {
+	for ref, object := range p.objects {
+		if source, known := p.tenant.sources[ref]; known && source.UID != string(object.GetUID()) {
+			return true
+		}
 	}
-	now := schedule.At(p.tenant.row.Now)
-	before := access.Resolve(merge(with)).Facts.WithoutEnded(now)
-	after := access.Resolve(merge(p.declared)).Facts.WithoutEnded(now)
-	return access.Losers(before, after), nil
+	return false
 }
 
-func (p *pass) standIn(declared map[access.Ref]*declaration) error {
-	for _, ref := range p.absent {
-		d, err := redeclare(ref, p.tenant.sources[ref])
+// standIn puts what the store keeps of objects in their place. Of an object that it never knew there is nothing.
+func (p *pass) standIn(declared map[access.Ref]*declaration, refs []access.Ref) error {
+	for _, ref := range refs {
+		source, known := p.tenant.sources[ref]
+		if !known {
+			continue
+		}
+		d, err := redeclare(ref, source)
 		if err != nil {
 			return err
 		}
@@ -293,113 +319,143 @@ func (p *pass) compile(context.Context) error {
 // commit writes the difference in one transaction.
 func (p *pass) commit(ctx context.Context) error {
 	t, target := p.tenant, p.desired
-	if p.ps.Spec.Drift.Mode == v1alpha1.DriftObserve && !isRetired(p.ps) {
+	if p.observes() {
 		// What somebody else wrote is reported and left; only what is declared anew is changed.
 		target = maps.Clone(t.held)
 		store.Apply(target, store.Diff(t.base, p.desired))
 	}
+	p.memory = p.memory.after(t.row.Tampered)
+	p.changes = store.Diff(t.held, target)
+	// What somebody else wrote and is declared all the same is not worth a word.
+	p.drift = slices.DeleteFunc(p.drift, func(c store.Change) bool { return p.desired[c.RowID] == c.After })
 	commit := store.Commit{
-		Expect: t.row, Changes: store.Diff(t.held, target), Cause: p.cause(),
-		ResourceVersion: p.newest, Brake: p.brake.String(), RaiseEpoch: p.restored,
+		Expect: t.row, Changes: p.changes, Cause: p.cause(),
+		ResourceVersion: max(t.actedOn, p.newest), Brake: p.memory.String(), RaiseEpoch: p.restored,
 	}
-	started := p.Clock.Now()
-	var err error
-	if p.committed, err = t.store.Commit(ctx, commit); err != nil {
+	seen := t.seen
+	refused, err := p.write(ctx, commit)
+	if err != nil {
 		return err
 	}
-	store.Apply(t.held, p.committed.Changes)
-	t.row = p.committed.Tenant
-	if len(p.committed.Changes) > 0 {
-		p.Log.Info("Committed", "namespace", t.namespace, "revision", t.row.Revision.String(), "cause", commit.Cause, "changes", len(p.committed.Changes), "took", p.Clock.Since(started).Round(time.Millisecond).String())
+	p.refused = refused
+	// A backup may be epochs behind. Revisions must not come twice with another content.
+	for p.restored && t.row.Revision.Compare(seen.Revision) <= 0 {
+		if _, err := p.write(ctx, store.Commit{Expect: t.row, Cause: "repair", Brake: p.memory.String(), RaiseEpoch: true}); err != nil {
+			return err
+		}
 	}
-	p.rememberSources()
 	p.reportDrift()
 	t.base = t.held
-	if p.ps.Spec.Drift.Mode == v1alpha1.DriftObserve {
-		t.base = p.desired
+	if p.observes() {
+		t.base = p.baseOfObserved()
 	}
 	return nil
+}
+
+// baseOfObserved is what the store should hold while others' rows are left in it. Of objects whose rows were refused it
+// is what there is, so that they are tried again.
+func (p *pass) baseOfObserved() map[store.RowID]string {
+	if len(p.refused) == 0 {
+		return p.desired
+	}
+	base := make(map[store.RowID]string, len(p.desired))
+	for id, body := range p.desired {
+		if p.refused[id.Owner] == nil {
+			base[id] = body
+		}
+	}
+	for id, body := range p.tenant.held {
+		if p.refused[id.Owner] != nil {
+			base[id] = body
+		}
+	}
+	return base
+}
+
+// write commits, and keeps what came of it. It returns the objects whose rows were refused.
+func (p *pass) write(ctx context.Context, commit store.Commit) (map[access.Ref]error, error) {
+	t, started := p.tenant, p.Clock.Now()
+	committed, err := t.store.Commit(ctx, commit)
+	if err != nil {
+		return nil, err
+	}
+	store.Apply(t.held, committed.Changes)
+	t.row, t.seen, t.memory = committed.Tenant, committed.Tenant, p.memory
+	t.actedOn = max(t.actedOn, p.newest)
+	for _, c := range committed.Changes {
+		if c.Table == store.TableSource && c.After == "" {
+			delete(t.sources, c.Owner)
+		} else if c.Table == store.TableSource {
+			maps.Copy(t.sources, readSources(map[store.RowID]string{c.RowID: c.After}))
+		}
+	}
+	if len(committed.Changes) > 0 || commit.RaiseEpoch {
+		p.Log.Info("Committed", "namespace", t.namespace, "revision", t.row.Revision.String(), "cause", commit.Cause, "changes", len(committed.Changes), "took", p.Clock.Since(started).Round(time.Millisecond).String())
+	}
+	return committed.Refused, nil
+}
+
+// narrowRefused takes away what the store still holds of objects whose new text it would not take: the old text is not
+// what they ask for any more, and may be wider.
+func (p *pass) narrowRefused(ctx context.Context) error {
+	var changes []store.Change
+	for id, body := range p.tenant.held {
+		if _, refused := p.refused[id.Owner]; refused {
+			changes = append(changes, store.Change{RowID: id, Before: body})
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	slices.SortFunc(changes, func(a, b store.Change) int { return a.Compare(b.RowID) })
+	_, err := p.write(ctx, store.Commit{Expect: p.tenant.row, Changes: changes, Cause: "refused", ResourceVersion: p.tenant.actedOn, Brake: p.memory.String()})
+	if err == nil && p.observes() {
+		p.tenant.base = p.baseOfObserved()
+	}
+	return err
+}
+
+// observes says whether what somebody else wrote is left. What a backup brought back nobody wrote.
+func (p *pass) observes() bool {
+	return p.ps.Spec.Drift.Mode == v1alpha1.DriftObserve && !isRetired(p.ps) && !p.restored
 }
 
 func (p *pass) cause() string {
 	switch {
 	case isRetired(p.ps):
 		return "retire"
-	case len(p.drift) > 0 && p.ps.Spec.Drift.Mode != v1alpha1.DriftObserve:
+	case p.restored, len(p.drift) > 0 && !p.observes():
 		return "repair"
 	}
 	return "pass"
 }
 
-func (p *pass) rememberSources() {
-	for _, c := range p.committed.Changes {
-		switch {
-		case c.Table != store.TableSource:
-		case c.After == "":
-			delete(p.tenant.sources, c.Owner)
-		default:
-			if _, sources, err := store.Decode([]store.Row{{RowID: c.RowID, Body: c.After}}); err == nil {
-				p.tenant.sources[c.Owner] = sources[c.Owner]
-			}
-		}
-	}
-}
-
-// reportDrift tells what somebody else had written, with before and after.
-func (p *pass) reportDrift() {
-	if len(p.drift) == 0 {
-		return
-	}
-	verb := "put right"
-	if p.ps.Spec.Drift.Mode == v1alpha1.DriftObserve {
-		verb = "left (drift mode Observe)"
-	}
-	const shown = 3
-	text := fmt.Sprintf("%d rows in the store were not as declared and were %s:", len(p.drift), verb)
-	for _, c := range p.drift[:min(len(p.drift), shown)] {
-		text += fmt.Sprintf(" %s of %s: declared %s, found %s;", c.Table, c.Owner, orNothing(c.Before), orNothing(c.After))
-	}
-	p.Log.Info("Drift", "namespace", p.tenant.namespace, "rows", len(p.drift), "mode", p.ps.Spec.Drift.Mode)
-	p.Events.Eventf(p.ps, nil, corev1.EventTypeWarning, v1alpha1.ReasonDriftFound, "Repair", "%s", shorten(text, 1000))
-}
-
-func orNothing(body string) string {
-	if body == "" {
-		return "nothing"
-	}
-	return shorten(body, 200)
-}
-
-// shorten cuts a text to at most n bytes without splitting a character.
-func shorten(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	cut := n - len("…")
-	for cut > 0 && text[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return text[:cut] + "…"
-}
-
 // publish hands the policy, as the store now holds it, to those who decide.
 func (p *pass) publish() {
-	facts := p.resolution.Facts.WithoutEnded(schedule.At(p.tenant.row.Now))
-	if !maps.Equal(p.tenant.held, p.desired) { // refused rows, or drift that is only observed
-		rows := make([]store.Row, 0, len(p.tenant.held))
-		for id, body := range p.tenant.held {
+	t := p.tenant
+	facts := p.resolution.Facts.WithoutEnded(schedule.At(t.row.Now))
+	if !maps.Equal(t.held, p.desired) { // refused rows, or drift that is only observed
+		rows := make([]store.Row, 0, len(t.held))
+		for id, body := range t.held {
 			rows = append(rows, store.Row{RowID: id, Body: body})
 		}
 		var err error
 		if facts, _, err = store.Decode(rows); err != nil {
-			p.Log.Error(err, "What the store holds cannot be read; no decision is answered from it", "namespace", p.tenant.namespace)
-			p.Publisher.Withdraw(p.tenant.namespace)
+			p.Log.Error(err, "What the store holds cannot be read; no decision is answered from it", "namespace", t.namespace)
+			t.facts = nil
+			p.Publisher.Withdraw(t.namespace)
 			return
 		}
 	}
+	p.tell(t, facts)
+}
+
+// tell publishes facts that the store holds at its present revision, and sets the clock for the next instant at which
+// they change by themselves.
+func (r *Reconciler) tell(t *tenant, facts access.Facts) {
 	policy := access.NewPolicy(facts)
-	p.tenant.next = policy.NextBoundary(schedule.At(p.tenant.row.Now))
-	p.Publisher.Publish(Snapshot{Namespace: p.tenant.namespace, Revision: p.tenant.row.Revision, Policy: policy, Facts: facts})
+	t.facts, t.next = &facts, policy.NextBoundary(schedule.At(t.row.Now))
+	r.Publisher.Publish(Snapshot{Namespace: t.namespace, Revision: t.row.Revision, Policy: policy, Facts: facts})
 }
 
 func compareRefs(a, b access.Ref) int {

@@ -18,7 +18,7 @@ var _ = Describe("A pass over a tenant", func() {
 		o := start(namespace, inFolder(dir))
 		Eventually(condition(namespace, &v1alpha1.PermissionStore{}, "default", "Ready")).Should(Equal("True/Connected"))
 		Eventually(func() access.Effect {
-			return o.decide("li-ting", "read", "customer", &access.Record{ID: "cust-huaxin", Owner: "li-ting", Department: "sales-east-1"})
+			return o.decide(namespace, "li-ting", "read", "customer", &access.Record{ID: "cust-huaxin", Owner: "li-ting", Department: "sales-east-1"})
 		}).Should(Equal(access.Allow))
 		Eventually(condition(namespace, &v1alpha1.User{}, "han-dong", "Ready")).Should(Equal("True/Departed"))
 		Eventually(condition(namespace, &v1alpha1.TemporaryGrant{}, "holiday-chen-mo", "Ready")).Should(Equal("True/Expired"))

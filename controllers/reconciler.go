@@ -8,6 +8,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
+	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 )
@@ -53,9 +55,17 @@ type Reconciler struct {
 // Reconcile is a pass over the namespace that the request names. It returns errors only where nothing else says them:
 // trouble of the store is said on the PermissionStore, and tried again at a duration, since an error would hide it.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	namespace := request.Namespace
-	var ps v1alpha1.PermissionStore
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: v1alpha1.PermissionStoreName}, &ps)
+	ps := &v1alpha1.PermissionStore{}
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: request.Namespace, Name: v1alpha1.PermissionStoreName}, ps)
+	t := r.tenants.known(request.Namespace, err == nil)
+	if t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.waking.Store(false)
+	}
+	if err == nil {
+		ps, err = r.current(ctx, t, ps)
+	}
 	if apierrors.IsNotFound(err) {
 		// Nothing says where to write. What the store holds stays, and the keeper still settles what ends.
 		return ctrl.Result{}, nil
@@ -63,10 +73,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	t := r.tenants.of(namespace)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p, err := r.runPass(ctx, t, &ps)
+	p, err := r.runPass(ctx, t, ps)
 	if errors.Is(err, store.ErrFenced) {
 		r.Fenced(err)
 		return ctrl.Result{}, nil
@@ -77,11 +84,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	now := r.Clock.Now()
 	if err != nil {
 		r.inTrouble(t, now, err)
-		r.reportTrouble(&ps, t, p, now)
+		r.reportTrouble(t, p, now)
 		return ctrl.Result{RequeueAfter: retryAfter}, nil
 	}
 	t.trouble = nil
-	return r.report(&ps, t, p, now), nil
+	return r.report(t, p, now), nil
+}
+
+// current is the PermissionStore as it is now: the cache's, or the API server's where the cache may be behind what we
+// know of it, and first of all after an election. A former text of it could be from before a retirement.
+func (r *Reconciler) current(ctx context.Context, t *tenant, cached *v1alpha1.PermissionStore) (*v1alpha1.PermissionStore, error) {
+	if t.checked && cached.UID == t.openedBy.uid && cached.Generation >= t.openedBy.generation {
+		return cached, nil
+	}
+	live := &v1alpha1.PermissionStore{}
+	return live, r.Live.Get(ctx, client.ObjectKeyFromObject(cached), live)
 }
 
 // runPass runs passes until one is not overtaken by another writer.
@@ -92,7 +109,9 @@ func (r *Reconciler) runPass(ctx context.Context, t *tenant, ps *v1alpha1.Permis
 		if err != nil {
 			t.forget()
 		}
-		if !errors.Is(err, store.ErrStale) || run == staleRuns {
+		// Whether a fence means that another process leads now is told by the look that the next run begins with.
+		overtaken := errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrFenced) && run == 1
+		if !overtaken || run == staleRuns {
 			return p, err
 		}
 	}
@@ -129,69 +148,96 @@ func troubleOf(err error) *trouble {
 }
 
 // report writes the statuses of the tenant's objects, and says when to look again.
-func (r *Reconciler) report(ps *v1alpha1.PermissionStore, t *tenant, p *pass, now time.Time) ctrl.Result {
+func (r *Reconciler) report(t *tenant, p *pass, now time.Time) ctrl.Result {
 	var result ctrl.Result
 	again := func(after time.Duration) {
 		if result.RequeueAfter == 0 || after < result.RequeueAfter {
 			result.RequeueAfter = after
 		}
 	}
-	storeNow := schedule.At(t.row.Now)
+	storeNow, confer := schedule.At(t.row.Now), p.conferring()
 	for ref, object := range p.objects {
+		latest := r.statuses.latest(string(ref.Kind), object)
 		facts := objectFacts{
-			now: now, storeNow: storeNow, object: object, retired: isRetired(ps),
-			findings: p.resolution.Findings[ref], refused: p.committed.Refused[ref],
+			now: now, storeNow: storeNow, object: object, before: latest.Conditions, retired: isRetired(p.ps),
+			findings: p.resolution.Findings[ref], refused: p.refused[ref], confers: confer[ref],
 		}
 		if d := p.declared[ref]; d != nil {
 			facts.invalid = d.err
 		}
 		wanted := facts.status()
-		r.statuses.submit(string(ref.Kind), object, wanted.status, nil)
+		r.say(string(ref.Kind), object, latest, v1alpha1.PermissionStoreStatus{Status: wanted.status})
+		t.next = min(t.next, wanted.at)
 		if wanted.until > 0 {
 			again(wanted.until)
 		}
-		r.announce(object, wanted.status)
 	}
-	if p.doubt != nil {
+	if p.doubt != nil || len(p.lagging) > 0 {
 		again(retryAfter)
 	}
-	if p.held != nil || len(p.brake.Recent) > 0 {
+	if p.held != nil || len(p.memory.Brake.Recent) > 0 {
 		again(time.Minute)
 	}
 	again(compareEvery)
-	r.reportStore(ps, p, now)
+	r.reportStore(t, p, now)
 	return result
 }
 
-func (r *Reconciler) reportStore(ps *v1alpha1.PermissionStore, p *pass, now time.Time) {
-	facts := storeFacts{now: now, ps: ps, doubt: p.doubt, held: p.held, refused: len(p.committed.Refused), retired: isRetired(ps)}
-	if p.ps.Spec.Drift.Mode == v1alpha1.DriftObserve {
-		facts.drift = len(store.Diff(p.tenant.base, p.tenant.held))
+// conferring are the objects because of which somebody who is active holds something.
+func (p *pass) conferring() map[access.Ref]bool {
+	active := make(map[string]bool, len(p.resolution.Facts.Users))
+	for _, u := range p.resolution.Facts.Users {
+		active[u.User] = u.State == access.StateActive
 	}
-	status := facts.status()
-	r.statuses.submit("PermissionStore", ps, status, p.held)
-	r.announce(ps, status)
+	confer := make(map[access.Ref]bool)
+	for _, h := range p.resolution.Facts.Holders {
+		if active[h.User] && p.refused[h.Owner] == nil {
+			confer[h.Owner] = true
+		}
+	}
+	return confer
+}
+
+func (r *Reconciler) reportStore(t *tenant, p *pass, now time.Time) {
+	latest := r.statuses.latest("PermissionStore", p.ps)
+	facts := storeFacts{
+		now: now, ps: p.ps, before: latest.Conditions, doubt: p.doubt, held: p.held, shaken: p.gone.shaken,
+		refused: len(p.refused), retired: isRetired(p.ps),
+	}
+	if p.observes() {
+		facts.drift = len(store.Diff(t.base, t.held))
+	}
+	r.say("PermissionStore", p.ps, latest, v1alpha1.PermissionStoreStatus{Status: facts.status(), Held: p.held})
 }
 
 // reportTrouble says trouble on the PermissionStore. Objects are touched only where their change has waited too long.
-func (r *Reconciler) reportTrouble(ps *v1alpha1.PermissionStore, t *tenant, p *pass, now time.Time) {
-	status := storeFacts{now: now, ps: ps, trouble: t.trouble}.status()
-	r.statuses.submit("PermissionStore", ps, status, ps.Status.Held)
-	r.announce(ps, status)
-	if now.Sub(t.trouble.since) < unwrittenFor {
-		return
-	}
+func (r *Reconciler) reportTrouble(t *tenant, p *pass, now time.Time) {
+	latest := r.statuses.latest("PermissionStore", p.ps)
+	facts := storeFacts{now: now, ps: p.ps, before: latest.Conditions, trouble: t.trouble}
+	r.say("PermissionStore", p.ps, latest, v1alpha1.PermissionStoreStatus{Status: facts.status(), Held: latest.Held})
 	for ref, object := range p.objects {
-		if object.GetStatus().ObservedGeneration != object.GetGeneration() {
-			r.statuses.submit(string(ref.Kind), object, objectFacts{now: now, object: object, unwritten: true}.status().status, nil)
+		d := t.declarations[ref]
+		if d == nil || now.Sub(d.since) < unwrittenFor || now.Sub(t.trouble.since) < unwrittenFor {
+			continue
 		}
+		latest := r.statuses.latest(string(ref.Kind), object)
+		if latest.ObservedGeneration != object.GetGeneration() {
+			facts := objectFacts{now: now, object: object, before: latest.Conditions, unwritten: true}
+			r.say(string(ref.Kind), object, latest, v1alpha1.PermissionStoreStatus{Status: facts.status().status})
+		}
+	}
+}
+
+// say hands a status to the writer, and announces what is new in it.
+func (r *Reconciler) say(kind string, object v1alpha1.Object, latest, wanted v1alpha1.PermissionStoreStatus) {
+	if r.statuses.submit(kind, object, latest, wanted) {
+		r.announce(object, latest.Conditions, wanted.Status)
 	}
 }
 
 // announce makes an event of a transition that a person wants to hear of. Objects that simply become ready are many,
 // and say nothing.
-func (r *Reconciler) announce(object v1alpha1.Object, status v1alpha1.Status) {
-	before := object.GetStatus().Conditions
+func (r *Reconciler) announce(object v1alpha1.Object, before []metav1.Condition, status v1alpha1.Status) {
 	for _, c := range status.Conditions {
 		was := conditionOf(before, c.Type)
 		if was != nil && was.Status == c.Status && was.Reason == c.Reason {
@@ -217,10 +263,15 @@ func isStore(object v1alpha1.Object) bool {
 	return ok
 }
 
-// enqueue asks for a pass over a namespace.
-func (r *Reconciler) enqueue(ctx context.Context, namespace string) {
-	select {
-	case r.wake <- event.TypedGenericEvent[string]{Object: namespace}:
-	case <-ctx.Done():
+// enqueue asks for a pass over a tenant, and does not wait for it. Asking again before it has begun asks for nothing.
+func (r *Reconciler) enqueue(ctx context.Context, t *tenant) {
+	if t.waking.Swap(true) {
+		return
 	}
+	go func() {
+		select {
+		case r.wake <- event.TypedGenericEvent[string]{Object: t.namespace}:
+		case <-ctx.Done():
+		}
+	}()
 }

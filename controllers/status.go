@@ -32,9 +32,10 @@ type statusWriter struct {
 	log    logr.Logger
 	queue  workqueue.TypedRateLimitingInterface[statusKey]
 
-	mu      sync.Mutex
-	pending map[statusKey]statusWrite
-	// written is what was last written of objects whose cache does not show it yet.
+	mu sync.Mutex
+	// pending is what is to be written, until it is; written is what was last written of objects whose cache does not
+	// show it yet.
+	pending map[statusKey]*statusWrite
 	written map[statusKey]writtenStatus
 }
 
@@ -59,34 +60,43 @@ func newStatusWriter(c client.Client, log logr.Logger) *statusWriter {
 		client:  c,
 		log:     log,
 		queue:   workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[statusKey](), workqueue.TypedRateLimitingQueueConfig[statusKey]{Name: "status"}),
-		pending: make(map[statusKey]statusWrite),
+		pending: make(map[statusKey]*statusWrite),
 		written: make(map[statusKey]writtenStatus),
 	}
 }
 
-// submit asks for a status. An object that has it already costs nothing.
-func (w *statusWriter) submit(kind string, object v1alpha1.Object, status v1alpha1.Status, held *v1alpha1.Held) {
+// latest is the status that an object has, or is about to have: the cache lags behind our own writes.
+func (w *statusWriter) latest(kind string, object v1alpha1.Object) v1alpha1.PermissionStoreStatus {
 	key := statusKey{kind, client.ObjectKeyFromObject(object)}
-	wanted := statusWrite{object.GetUID(), v1alpha1.PermissionStoreStatus{Status: status, Held: held}}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	current := v1alpha1.PermissionStoreStatus{Status: *object.GetStatus()}
-	if ps, ok := object.(*v1alpha1.PermissionStore); ok {
-		current = ps.Status
+	if next, ok := w.pending[key]; ok && next.uid == object.GetUID() {
+		return next.status
 	}
 	if last, ok := w.written[key]; ok {
-		if seen, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64); last.uid != object.GetUID() || (err == nil && seen >= last.resourceVersion) {
-			delete(w.written, key)
-		} else {
-			current = last.status // the cache lags behind our own write
+		seen, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
+		if last.uid == object.GetUID() && err == nil && seen < last.resourceVersion {
+			return last.status
 		}
+		delete(w.written, key)
 	}
-	if sameStatus(current, wanted.status) {
-		delete(w.pending, key)
-		return
+	if ps, ok := object.(*v1alpha1.PermissionStore); ok {
+		return ps.Status
 	}
-	w.pending[key] = wanted
+	return v1alpha1.PermissionStoreStatus{Status: *object.GetStatus()}
+}
+
+// submit asks for a status. It says whether that is another than the latest; one that the object has costs nothing.
+func (w *statusWriter) submit(kind string, object v1alpha1.Object, latest, wanted v1alpha1.PermissionStoreStatus) bool {
+	if sameStatus(latest, wanted) {
+		return false
+	}
+	key := statusKey{kind, client.ObjectKeyFromObject(object)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending[key] = &statusWrite{object.GetUID(), wanted}
 	w.queue.Add(key)
+	return true
 }
 
 // sameStatus compares all but the times of transitions, which follow from the rest.
@@ -136,31 +146,41 @@ func (w *statusWriter) writeNext(ctx context.Context) bool {
 	defer w.queue.Done(key)
 	w.mu.Lock()
 	write, ok := w.pending[key]
-	delete(w.pending, key)
 	w.mu.Unlock()
 	if !ok {
 		return true
 	}
-	err := w.write(ctx, key, write)
+	version, err := w.write(ctx, key, write)
 	switch {
 	case err == nil, apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		// Gone, or another object of that name: the next pass has its say.
 		w.queue.Forget(key)
+		w.done(key, write, version)
 	case ctx.Err() != nil:
 	default:
 		w.log.Info("Status not written, will try again", "kind", key.kind, "namespace", key.Namespace, "name", key.Name, "reason", string(apierrors.ReasonForError(err)), "error", err.Error())
-		w.mu.Lock()
-		if _, newer := w.pending[key]; !newer {
-			w.pending[key] = write
-		}
-		w.mu.Unlock()
 		w.queue.AddRateLimited(key)
 	}
 	return true
 }
 
-// write applies a status. The uid makes the API refuse it where the object has been made anew meanwhile.
-func (w *statusWriter) write(ctx context.Context, key statusKey, write statusWrite) error {
+// done takes a write off the list, where it is still the one to be made. A version of 0 says that it could not be made.
+func (w *statusWriter) done(key statusKey, write *statusWrite, version uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending[key] == write {
+		delete(w.pending, key)
+	}
+	if version > 0 {
+		w.written[key] = writtenStatus{write.uid, version, write.status}
+	} else {
+		delete(w.written, key)
+	}
+}
+
+// write applies a status and returns the object's resourceVersion. The uid makes the API refuse it where the object has
+// been made anew meanwhile.
+func (w *statusWriter) write(ctx context.Context, key statusKey, write *statusWrite) (uint64, error) {
 	gvk := v1alpha1.GroupVersion.WithKind(key.kind)
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": gvk.GroupVersion().String(),
@@ -169,7 +189,7 @@ func (w *statusWriter) write(ctx context.Context, key statusKey, write statusWri
 		"status":     write.status,
 	})
 	if err != nil {
-		return fmt.Errorf("encode the status of %s %s: %w", key.kind, key.NamespacedName, err)
+		return 0, fmt.Errorf("encode the status of %s %s: %w", key.kind, key.NamespacedName, err)
 	}
 	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(gvk)
@@ -178,12 +198,11 @@ func (w *statusWriter) write(ctx context.Context, key statusKey, write statusWri
 	err = w.client.Status().Patch(ctx, object, client.RawPatch(types.ApplyPatchType, body),
 		&client.SubResourcePatchOptions{PatchOptions: client.PatchOptions{FieldManager: fieldManager, Force: ptr.To(true)}})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if version, err := strconv.ParseUint(object.ResourceVersion, 10, 64); err == nil {
-		w.mu.Lock()
-		w.written[key] = writtenStatus{write.uid, version, write.status}
-		w.mu.Unlock()
+	version, err := strconv.ParseUint(object.ResourceVersion, 10, 64)
+	if err != nil {
+		return 0, nil //nolint:nilerr // not a version that can be compared: the cache is believed
 	}
-	return nil
+	return version, nil
 }

@@ -69,33 +69,88 @@ func (r *Reconciler) secret(ctx context.Context, ps *v1alpha1.PermissionStore) (
 
 // open makes sure that the tenant's store is the one the PermissionStore names, and claimed.
 func (r *Reconciler) open(ctx context.Context, t *tenant, ps *v1alpha1.PermissionStore) error {
-	if t.store == nil || t.trouble != nil || t.opened.driver != ps.Spec.Driver {
-		target, connection, err := r.connection(ctx, ps)
-		if err != nil {
+	if t.openedBy.uid != ps.UID {
+		// Deleted and made anew, perhaps together with the namespace: whose the tenant is must be asked again.
+		t.claimed = false
+	}
+	changed := t.store == nil || t.trouble != nil || t.openedBy != versionOf(ps)
+	if changed || r.Clock.Since(t.connected) >= compareEvery {
+		// A store that works is not given up because its Secret cannot be read just now.
+		if err := r.connect(ctx, t, ps); err != nil && (changed || !errors.Is(err, errSecret)) {
 			return err
 		}
-		if t.store == nil || target != t.opened {
-			t.close()
-			opened, err := r.Stores.Open(ctx, ps.Spec.Driver, connection)
-			if err != nil {
-				return err
-			}
-			t.store, t.opened = opened, target
-		}
+		t.connected = r.Clock.Now()
 	}
 	if t.claimed {
 		return nil
 	}
+	return r.claim(ctx, t, ps)
+}
+
+// connect reads the connection anew, and opens the store where it is another one than before.
+func (r *Reconciler) connect(ctx context.Context, t *tenant, ps *v1alpha1.PermissionStore) error {
+	target, connection, err := r.connection(ctx, ps)
+	if err != nil {
+		return err
+	}
+	if t.store == nil || target != t.opened {
+		t.close()
+		opened, err := r.Stores.Open(ctx, ps.Spec.Driver, connection)
+		if err != nil {
+			return err
+		}
+		t.store, t.opened = opened, target
+	}
+	t.openedBy = versionOf(ps)
+	return nil
+}
+
+// maxClaims bounds how often a tenant is claimed in a row.
+const maxClaims = 1000
+
+// claim takes the tenant for this process. A database that was restored from a backup has an old fence, which others may
+// have had as well: it is raised past every fence that we know.
+func (r *Reconciler) claim(ctx context.Context, t *tenant, ps *v1alpha1.PermissionStore) error {
 	owner, err := r.owner(ctx, ps.Namespace)
 	if err != nil {
 		return err
 	}
 	row, err := t.store.Claim(ctx, ps.Namespace, owner, ps.Spec.Adopt)
+	for claims := 1; err == nil && row.Fence <= t.seen.Fence && claims < maxClaims; claims++ {
+		row, err = t.store.Claim(ctx, ps.Namespace, owner, ps.Spec.Adopt)
+	}
 	if err != nil {
 		return err
 	}
-	t.row, t.claimed, t.checked, t.held, t.base = row, true, false, nil, nil
+	t.row, t.claimed, t.checked, t.memory = row, true, false, nil
+	t.actedOn = row.ResourceVersion
+	t.forget()
 	return nil
+}
+
+// errLost says that the tenant must be claimed anew before anything is written.
+var errLost = errors.New("the tenant is not held any more")
+
+// look reads the tenant row: whether the tenant is still ours to write, and in what state it is.
+func (r *Reconciler) look(ctx context.Context, t *tenant) (store.Tenant, error) {
+	row, err := t.store.Tenant(ctx, t.namespace)
+	switch {
+	case errors.Is(err, store.ErrNoTenant):
+		t.claimed = false // its row is gone
+		return row, fmt.Errorf("%w: %w", errLost, err)
+	case err != nil:
+		return row, err
+	case row.Owner != t.row.Owner:
+		// Another cluster has adopted the store. That is between the two, and no other tenant's concern.
+		t.claimed = false
+		return row, fmt.Errorf("%w: %w", errLost, store.ErrOwnedElsewhere)
+	case row.Fence < t.row.Fence:
+		t.claimed = false // fences only grow: this is a backup
+		return row, fmt.Errorf("%w: its fence is older than ours", errLost)
+	case row.Fence > t.row.Fence:
+		return row, fmt.Errorf("%w: fence of %s is %d, ours %d", store.ErrFenced, t.namespace, row.Fence, t.row.Fence)
+	}
+	return row, nil
 }
 
 // owner is who writes the tenant: this cluster, told by its kube-system namespace, and this namespace.

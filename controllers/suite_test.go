@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -17,12 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
@@ -48,7 +50,8 @@ func TestControllers(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	ctrl.SetLogger(logr.Discard())
+	ctrl.SetLogger(logs)
+	klog.SetLogger(logs)
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, v1alpha1.AddToScheme} {
 		Expect(add(scheme)).To(Succeed())
 	}
@@ -58,38 +61,52 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 })
 
-// operator is a manager that serves one namespace, and what it tells of it.
+// operator is a manager that serves some namespaces, and what it tells of them.
 type operator struct {
-	namespace string
-	stop      func()
-	fenced    chan error
+	stop   func()
+	fenced chan error
 
-	mu       sync.Mutex
-	snapshot *controllers.Snapshot
+	mu        sync.Mutex
+	snapshots map[string]*controllers.Snapshot
+	confirmed int
 }
 
 func (o *operator) Publish(s controllers.Snapshot) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.snapshot = &s
+	o.snapshots[s.Namespace] = &s
 }
 
-func (o *operator) Confirm(string, store.Revision, time.Time, time.Time) {}
-
-func (o *operator) Withdraw(string) {
+func (o *operator) Confirm(namespace string, revision store.Revision, _, _ time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.snapshot = nil
+	if s := o.snapshots[namespace]; s != nil && s.Revision == revision {
+		o.confirmed++
+	}
+}
+
+func (o *operator) Withdraw(namespace string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.snapshots, namespace)
+}
+
+// confirmations counts how often the store was seen to hold what was published.
+func (o *operator) confirmations() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.confirmed
 }
 
 // decide asks the policy that the operator has published.
-func (o *operator) decide(user, action, object string, record *access.Record) access.Effect {
+func (o *operator) decide(namespace, user, action, object string, record *access.Record) access.Effect {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.snapshot == nil {
+	s := o.snapshots[namespace]
+	if s == nil {
 		return access.Deny
 	}
-	return o.snapshot.Policy.Decide(schedule.At(time.Now()), &access.Request{User: user, Action: action, Object: object, Record: record}, nil)
+	return s.Policy.Decide(schedule.At(time.Now()), &access.Request{User: user, Action: action, Object: object, Record: record}, nil)
 }
 
 // openerFunc opens stores for a test.
@@ -106,24 +123,35 @@ func inFolder(dir string) openerFunc {
 	}
 }
 
+// with changes the reconciler of an operator before it starts.
+type with func(*controllers.Reconciler)
+
 // start runs an operator for a namespace until the spec ends or stop is called.
-func start(namespace string, stores controllers.Opener) *operator {
+func start(namespace string, stores controllers.Opener, changes ...with) *operator {
 	GinkgoHelper()
-	mgr, err := ctrl.NewManager(env.Config, ctrl.Options{
+	return startWith(env.Config, []string{namespace}, stores, changes...)
+}
+
+// startWith runs an operator for namespaces of any API server.
+func startWith(config *rest.Config, namespaces []string, stores controllers.Opener, changes ...with) *operator {
+	GinkgoHelper()
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	cached := cache.Options{DefaultNamespaces: map[string]cache.Config{}}
+	for _, namespace := range namespaces {
+		cached.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
-		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{namespace: {}}},
-		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
+		Cache: cached, Logger: logs,
+		Controller: ctrlconfig.Controller{SkipNameValidation: ptr.To(true)},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &operator{namespace: namespace, fenced: make(chan error, 100)}
-	log := logr.Discard()
-	if os.Getenv("CRMACCESS_TEST_LOG") != "" {
-		log = GinkgoLogr
-	}
+	o := &operator{fenced: make(chan error, 100), snapshots: make(map[string]*controllers.Snapshot)}
 	reconciler := &controllers.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Stores: stores, Events: mgr.GetEventRecorder("test"),
-		Clock: clock.RealClock{}, Log: log, Namespaces: []string{namespace}, Publisher: o,
+		Clock: clock.RealClock{}, Log: logs, Namespaces: namespaces, Publisher: o,
 		Fenced: func(err error) {
 			select {
 			case o.fenced <- err:
@@ -131,6 +159,9 @@ func start(namespace string, stores controllers.Opener) *operator {
 			}
 			cancel()
 		},
+	}
+	for _, change := range changes {
+		change(reconciler)
 	}
 	Expect(reconciler.Setup(mgr)).To(Succeed())
 	done := make(chan struct{})
@@ -148,6 +179,7 @@ func start(namespace string, stores controllers.Opener) *operator {
 func newTenant(objects ...client.Object) string {
 	GinkgoHelper()
 	namespace := env.Namespace(GinkgoTB())
+	DeferCleanup(func() { expectLegal(namespace) })
 	apply(namespace, permissionStore())
 	apply(namespace, objects...)
 	return namespace
@@ -224,6 +256,9 @@ func rows(dir, namespace string) map[store.RowID]string {
 	Expect(err).NotTo(HaveOccurred())
 	defer s.Close()
 	content, err := s.Load(context.Background(), namespace)
+	if errors.Is(err, store.ErrNoTenant) {
+		return nil // not claimed yet
+	}
 	Expect(err).NotTo(HaveOccurred())
 	return store.Index(content.Rows)
 }

@@ -2,7 +2,10 @@ package controllers
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 	"github.com/crmaccess/crm-access-operator/internal/access"
@@ -20,15 +23,28 @@ type tenant struct {
 
 	store  store.Store
 	opened storeTarget
-	// row is the tenant row as last seen. claimed says that its fence is ours.
+	// openedBy is the PermissionStore that named the store, and connected when its connection was last read.
+	openedBy  psVersion
+	connected time.Time
+	// row is the tenant row as last read. claimed says that its fence is ours.
 	row     store.Tenant
 	claimed bool
+	// seen is the newest state that is known of this store. Another state than this one was made by somebody else; one
+	// that is older comes from a backup.
+	seen store.Tenant
+	// actedOn is the newest resourceVersion that was acted on: what the API shows of an earlier state is not believed.
+	actedOn uint64
+	// memory is what the tenant row keeps for us, nil where it has not been read.
+	memory *memory
 
 	// held is what the store holds; nil where that must be read anew. base is what it should hold by the last pass, or
 	// by its own sources: where held differs from base, somebody else has written.
-	held    map[store.RowID]string
-	base    map[store.RowID]string
+	held map[store.RowID]string
+	base map[store.RowID]string
+	// sources are the declarations that were acted on. They follow our own commits, not what others write.
 	sources map[access.Ref]store.Source
+	// observed is the drift that was reported and left (mode Observe), so that it is not reported again.
+	observed string
 
 	declarations map[access.Ref]*declaration
 
@@ -36,11 +52,23 @@ type tenant struct {
 	checked bool
 	// trouble is why the store cannot be used, and since when.
 	trouble *trouble
-	// next is the next instant at which access or a status changes by itself; retry is when trouble is tried again.
+	// facts are what was published last; next is the next instant at which access or a status changes by itself.
+	facts *access.Facts
 	next  schedule.Instant
-	retry time.Time
 	// compared is when the whole tenant was last compared with the store.
 	compared time.Time
+	// waking says that a pass has been asked for and not begun.
+	waking atomic.Bool
+}
+
+// psVersion is a state of a PermissionStore.
+type psVersion struct {
+	uid        types.UID
+	generation int64
+}
+
+func versionOf(ps *v1alpha1.PermissionStore) psVersion {
+	return psVersion{ps.UID, ps.Generation}
 }
 
 // trouble is a condition of the PermissionStore that keeps passes from working.
@@ -55,12 +83,28 @@ type trouble struct {
 // forget makes the next pass read the store anew.
 func (t *tenant) forget() { t.held = nil }
 
+// asSeen says whether the store is in the state that we know.
+func (t *tenant) asSeen(row store.Tenant) bool {
+	return row.Revision == t.seen.Revision && row.LedgerHead == t.seen.LedgerHead && row.Tampered == t.seen.Tampered
+}
+
+// isOlder says whether a row comes from an earlier state of the store than the one we know, or from another history.
+func (t *tenant) isOlder(row store.Tenant) bool {
+	if t.seen.Name == "" {
+		return false
+	}
+	order := row.Revision.Compare(t.seen.Revision)
+	return order < 0 || order == 0 && row.LedgerHead != t.seen.LedgerHead
+}
+
 // close gives up the store. Fence and content must be had anew.
 func (t *tenant) close() {
 	if t.store != nil {
 		_ = t.store.Close()
 	}
-	t.store, t.opened, t.claimed, t.held, t.base = nil, storeTarget{}, false, nil, nil
+	t.store, t.opened, t.claimed = nil, storeTarget{}, false
+	t.row, t.seen, t.memory, t.actedOn = store.Tenant{}, store.Tenant{}, nil, 0
+	t.held, t.base, t.sources, t.facts = nil, nil, nil, nil
 }
 
 // Snapshot is a policy as the store holds it at a revision, with what is needed to tell the store's time.
@@ -95,6 +139,16 @@ func (t *tenants) of(namespace string) *tenant {
 	if t.byNS[namespace] == nil {
 		t.byNS[namespace] = &tenant{namespace: namespace, next: schedule.Forever, declarations: make(map[access.Ref]*declaration)}
 	}
+	return t.byNS[namespace]
+}
+
+// known is a namespace's tenant; nil where there is none yet and none is to be made.
+func (t *tenants) known(namespace string, orMake bool) *tenant {
+	if orMake {
+		return t.of(namespace)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	return t.byNS[namespace]
 }
 
