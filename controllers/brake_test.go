@@ -53,14 +53,22 @@ var _ = Describe("The brake", func() {
 		Expect(len(held.Objects)).To(BeNumerically("<=", 20))
 		Expect(held.Objects[0]).To(HavePrefix("UserBinding/binding-"))
 		expectLegal(namespace)
-		left := count()
 
+		// Most come back while nobody leads. What is left would be few enough, but what is held stays so.
 		o.stop()
+		const stillGone = 5
+		for i := range size {
+			if exists := readyOf(namespace, named("UserBinding", fmt.Sprintf("binding-%d", i)))(); i < size-stillGone && strings.Contains(exists, "not found") {
+				apply(namespace, parse("kind: UserBinding\nmetadata: {name: binding-%[1]d}\nspec: {subjects: [{user: user-%[1]d}], roles: [rep]}", i)...)
+			}
+		}
+		before := holding(dir, namespace)()
 		start(namespace, inFolder(dir))
 		Eventually(func() int64 { return tenantRow(dir, namespace).Fence }).Should(BeEquivalentTo(2))
-		keepSaying(count, left)
-		Expect(heldLoss(namespace).Digest).To(Equal(held.Digest))
-
+		Eventually(func() int32 { return heldLoss(namespace).Total }).Should(BeNumerically("<=", stillGone))
+		keepSaying(storeSays(namespace), "False/BrakeHeld")
+		Expect(holding(dir, namespace)()).To(ContainElements(before))
+		held, left := heldLoss(namespace), count()
 		edit(namespace, "PermissionStore", "default", func(spec map[string]any) {
 			spec["brake"] = map[string]any{"people": int64(limit), "release": "sha256:" + strings.Repeat("0", 64)}
 		})
@@ -68,7 +76,7 @@ var _ = Describe("The brake", func() {
 		edit(namespace, "PermissionStore", "default", func(spec map[string]any) {
 			spec["brake"] = map[string]any{"people": int64(limit), "release": held.Digest}
 		})
-		Eventually(count).Should(Equal(2))
+		Eventually(count).Should(Equal(left - int(held.People)))
 		Eventually(storeSays(namespace)).Should(Equal("True/Connected"))
 		Expect(heldLoss(namespace)).To(BeNil())
 	})

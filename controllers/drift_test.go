@@ -184,11 +184,11 @@ var _ = Describe("A store at rest", func() {
 		var r recorder
 		o := start(namespace, recording(&r, inFolder(dir)))
 		allReady(namespace)
-		time.Sleep(1500 * time.Millisecond) // the last status writes come back by the watch
-		before, row, objects := r.counts(), tenantRow(dir, namespace), versions(namespace)
+		objects := resting(namespace)
+		before, row := r.counts(), tenantRow(dir, namespace)
 		looks := o.confirmations()
 		const span = 4 * time.Second
-		time.Sleep(span)
+		Consistently(func() map[string]string { return versions(namespace) }, span, time.Second).Should(Equal(objects))
 		after := r.counts()
 		for _, call := range []string{"Commit", "Settle", "Load", "Claim"} {
 			Expect(after[call]).To(Equal(before[call]), call)

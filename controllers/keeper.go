@@ -100,7 +100,7 @@ func (k *keeper) sweepOne(ctx context.Context, ps *v1alpha1.PermissionStore) {
 	}
 	err := k.open(ctx, t, ps)
 	if err == nil {
-		err = k.settle(ctx, t, true)
+		err = k.settle(ctx, t)
 	}
 	if err != nil {
 		k.Log.Info("Not settled at election, the passes try again", "namespace", ps.Namespace, "reason", troubleOf(err).reason)
@@ -142,10 +142,11 @@ func (k *keeper) tend(ctx context.Context, t *tenant) time.Duration {
 		}
 		return pollEvery
 	}
+	t.row = row
 	moved := !t.asSeen(row)
 	due := schedule.At(row.Now) >= t.next
 	if due {
-		if err := k.settle(ctx, t, moved); err != nil {
+		if err := k.settle(ctx, t); err != nil {
 			t.forget()
 		}
 	}
@@ -168,7 +169,8 @@ func (k *keeper) tend(ctx context.Context, t *tenant) time.Duration {
 
 // settle removes what has ended, and tells those who decide. Where the store has moved, or is not known yet, it is left
 // to the next pass to find out what it holds.
-func (k *keeper) settle(ctx context.Context, t *tenant, moved bool) error {
+func (k *keeper) settle(ctx context.Context, t *tenant) error {
+	moved := !t.asSeen(t.row)
 	settled, err := t.store.Settle(ctx, t.row)
 	if err != nil {
 		return err // fenced off, too: the next look tells by whom

@@ -122,7 +122,7 @@ func ownedOutsideStatus(u *unstructured.Unstructured) (faults []string) {
 		if entry.Subresource != "status" || entry.Operation != "Apply" {
 			faults = append(faults, fmt.Sprintf("the operator has made a %s of subresource %q", entry.Operation, entry.Subresource))
 		}
-		if text := string(entry.FieldsV1.Raw); !strings.HasPrefix(text, `{"f:status":`) || strings.Contains(text, `"f:spec"`) || strings.Contains(text, `"f:metadata"`) {
+		if text := entry.FieldsV1.GetRawString(); !strings.HasPrefix(text, `{"f:status":`) || strings.Contains(text, `"f:spec"`) || strings.Contains(text, `"f:metadata"`) {
 			faults = append(faults, "the operator owns "+text)
 		}
 	}

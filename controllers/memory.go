@@ -3,7 +3,6 @@ package controllers
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 )
 
 // memory is what the tenant row keeps for the controllers, so that a restart forgets none of it.
@@ -73,5 +72,3 @@ func (g ground) shaken(now ground, kinds []string) bool {
 	}
 	return false
 }
-
-func (g ground) equal(o ground) bool { return maps.Equal(g, o) }

@@ -29,8 +29,8 @@ func replayed(entries []store.Entry) (map[store.RowID]string, int) {
 		var body struct {
 			Changes []struct {
 				Table         store.Table
-				Owner_kind    access.Kind //nolint:revive,staticcheck // the ledger's spelling
-				Owner_name    string      //nolint:revive,staticcheck // the ledger's spelling
+				Owner_kind    access.Kind //nolint:revive // the ledger's spelling
+				Owner_name    string      //nolint:revive // the ledger's spelling
 				Key           string
 				Before, After json.RawMessage
 			}
@@ -228,7 +228,6 @@ var _ = Describe("A line of a sample manifest", func() {
 				changed = append(changed, strings.TrimSpace(fmt.Sprintf("%s %s %s", c.Table, c.Owner, c.Key)))
 			}
 			Expect(changed).To(ConsistOf(append([]string{"source " + line.kind + "/" + line.name}, line.rows...)), "%s/%s", line.kind, line.name)
-			before = rows(dir, namespace)
 		}
 	})
 })

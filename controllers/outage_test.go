@@ -72,8 +72,7 @@ var _ = Describe("On PostgreSQL", Ordered, func() {
 		edit(namespace, "UserBinding", "reps", func(spec map[string]any) { spec["subjects"] = []any{map[string]any{"user": "ann"}} })
 		apply(namespace, crowd(5)...)
 		remove(namespace, named("User", "bo"))
-		time.Sleep(2 * time.Second)
-		Expect(storeSays(namespace)()).To(Equal("False/StoreUnavailable"))
+		keepSaying(storeSays(namespace), "False/StoreUnavailable")
 		after := versions(namespace)
 		for _, untouched := range []string{"User/ann", "Role/rep", "ObjectType/customer", "Department/east"} {
 			Expect(after[untouched]).To(Equal(before[untouched]), "trouble is said on the PermissionStore alone")

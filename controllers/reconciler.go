@@ -57,7 +57,10 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	ps := &v1alpha1.PermissionStore{}
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: request.Namespace, Name: v1alpha1.PermissionStoreName}, ps)
-	t := r.tenants.known(request.Namespace, err == nil)
+	t := r.tenants.find(request.Namespace)
+	if err == nil {
+		t = r.tenants.of(request.Namespace)
+	}
 	if t != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()

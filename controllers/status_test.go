@@ -40,13 +40,11 @@ var _ = Describe("Status", func() {
 		var r recorder
 		start(namespace, recording(&r, inFolder(dir)))
 		allReady(namespace)
-		time.Sleep(time.Second)
-		before, commits := versions(namespace), r.counts()["Commit"]
+		before, commits := resting(namespace), r.counts()["Commit"]
 		edit(namespace, "User", "bo", func(spec map[string]any) { spec["state"] = "Suspended" })
 		Eventually(readyOf(namespace, named("User", "bo"))).Should(HavePrefix("True/Suspended"))
-		time.Sleep(1500 * time.Millisecond)
 		changed := 0
-		for name, version := range versions(namespace) {
+		for name, version := range resting(namespace) {
 			if before[name] != version {
 				changed++
 				Expect(name).To(Equal("User/bo"))

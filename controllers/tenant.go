@@ -142,11 +142,8 @@ func (t *tenants) of(namespace string) *tenant {
 	return t.byNS[namespace]
 }
 
-// known is a namespace's tenant; nil where there is none yet and none is to be made.
-func (t *tenants) known(namespace string, orMake bool) *tenant {
-	if orMake {
-		return t.of(namespace)
-	}
+// find is a namespace's tenant, nil where there is none yet.
+func (t *tenants) find(namespace string) *tenant {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.byNS[namespace]

@@ -117,11 +117,12 @@ var _ = Describe("Time", func() {
 	It("that passed while nobody led is settled at the election, before the caches have filled", func() {
 		o := start(namespace, inFolder(dir))
 		allReady(namespace)
-		apply(namespace, temporary("short", second(-5), second(3), "ann")...)
+		until := second(3)
+		apply(namespace, temporary("short", second(-5), until, "ann")...)
 		Eventually(temporaries).Should(Equal(1))
 		o.stop()
 		Expect(temporaries()).To(Equal(1))
-		time.Sleep(time.Until(second(3)))
+		Eventually(time.Now).Should(BeTemporally(">=", until), "it ends while nobody is there to settle it")
 
 		var cached *waiting
 		start(namespace, inFolder(dir), func(r *controllers.Reconciler) {

@@ -2,9 +2,10 @@ package controllers_test
 
 import (
 	"context"
-	"database/sql"
+	"database/sql" //nolint:depguard // to write past the store, as somebody with access to the file could
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -255,7 +256,6 @@ type recorder struct {
 
 	mu      sync.Mutex
 	calls   map[string]int
-	order   []string
 	commits []store.Commit
 	// before and after may fail a call: before it reaches the store, or after the store has done it.
 	before, after func(call string) error
@@ -279,7 +279,6 @@ func (r *recorder) called(call string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls[call]++
-	r.order = append(r.order, call)
 	if r.before != nil {
 		return r.before(call)
 	}
@@ -310,12 +309,6 @@ func (r *recorder) counts() map[string]int {
 		counts[call] = n
 	}
 	return counts
-}
-
-func (r *recorder) sequence() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]string(nil), r.order...)
 }
 
 func (r *recorder) Tenant(ctx context.Context, tenant string) (store.Tenant, error) {
@@ -394,4 +387,17 @@ func uidOf(namespace, kind, name string) types.UID {
 
 func ownRecord(user string) *access.Record {
 	return &access.Record{ID: "r", Owner: user, Department: "east"}
+}
+
+// resting waits until nobody has written to a namespace's objects for a second, and returns their versions.
+func resting(namespace string) map[string]string {
+	GinkgoHelper()
+	before := versions(namespace)
+	Eventually(func() bool {
+		now := versions(namespace)
+		same := maps.Equal(before, now)
+		before = now
+		return same
+	}).WithPolling(time.Second).Should(BeTrue())
+	return before
 }
