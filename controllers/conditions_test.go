@@ -1,13 +1,16 @@
 package controllers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 	"github.com/crmaccess/crm-access-operator/internal/access"
@@ -166,6 +169,39 @@ func TestTheStoresTroubleStallsAfterTenMinutesOrWhereAPersonIsNeeded(t *testing.
 	}{{0, false, "Reconciling"}, {9 * time.Minute, false, "Reconciling"}, {10 * time.Minute, false, "Stalled"}, {0, true, "Stalled"}} {
 		if got := at(c.after, c.person); !strings.Contains(got, c.want+"=True") {
 			t.Errorf("after %s, person %v: %s", c.after, c.person, got)
+		}
+	}
+}
+
+// oneObject is an API that has one object.
+type oneObject struct {
+	client.Reader
+	meta metav1.ObjectMeta
+}
+
+func (o oneObject) Get(_ context.Context, _ client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	into.(*metav1.PartialObjectMetadata).ObjectMeta = o.meta
+	return nil
+}
+
+func TestARefusedStatusIsMeantForTheSameObjectAndTextAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		meta metav1.ObjectMeta
+		want error
+	}{
+		"labels changed":             {metav1.ObjectMeta{UID: "a", Generation: 2, ResourceVersion: "7"}, nil},
+		"made anew":                  {metav1.ObjectMeta{UID: "b", Generation: 2, ResourceVersion: "7"}, errAnother},
+		"another text":               {metav1.ObjectMeta{UID: "a", Generation: 3, ResourceVersion: "7"}, errAnother},
+		"made anew with another one": {metav1.ObjectMeta{UID: "b", Generation: 1, ResourceVersion: "7"}, errAnother},
+	} {
+		w := newStatusWriter(nil, oneObject{meta: c.meta}, logr.Discard())
+		write := &statusWrite{uid: "a", version: 5}
+		write.status.ObservedGeneration = 2
+		if err := w.refresh(t.Context(), statusKey{kind: "User"}, write); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if want := map[bool]uint64{true: 7, false: 5}[c.want == nil]; write.version != want {
+			t.Errorf("%s: version %d, want %d", name, write.version, want)
 		}
 	}
 }

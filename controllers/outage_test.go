@@ -123,6 +123,13 @@ var _ = Describe("On PostgreSQL", Ordered, func() {
 		Expect(k8s.Update(context.Background(), secret)).To(Succeed())
 		allReady(namespace)
 		Expect(held()).To(Equal(bothHold))
+
+		// Rotated under an open store: the Secret is read again when the old password is of no use any more.
+		server.Psql(GinkgoTB(), dsn, fmt.Sprintf("ALTER ROLE %[1]s PASSWORD 'newer'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%[1]s'", role))
+		Eventually(storeSays(namespace)).Should(Equal("False/StoreUnavailable"))
+		secret.StringData = map[string]string{"dsn": server.DSN(role, "newer", name)}
+		Expect(k8s.Update(context.Background(), secret)).To(Succeed())
+		Eventually(storeSays(namespace)).Should(Equal("True/Connected"))
 	})
 })
 

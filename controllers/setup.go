@@ -32,7 +32,7 @@ const tenantsAtOnce = 4
 
 // Setup registers the passes, the keeper and the status writer with the manager.
 func (r *Reconciler) Setup(mgr ctrl.Manager) error {
-	r.statuses = newStatusWriter(r.Client, r.Log)
+	r.statuses = newStatusWriter(r.Client, r.Live, r.Log)
 	r.wake = make(chan event.TypedGenericEvent[string])
 	if err := mgr.Add(&keeper{Reconciler: r, started: make(map[string]bool)}); err != nil {
 		return fmt.Errorf("add the keeper: %w", err)

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -29,6 +30,7 @@ const (
 // the API has, and nothing else. Passes hand statuses over and do not wait.
 type statusWriter struct {
 	client client.Client
+	live   client.Reader
 	log    logr.Logger
 	queue  workqueue.TypedRateLimitingInterface[statusKey]
 
@@ -45,8 +47,10 @@ type statusKey struct {
 }
 
 type statusWrite struct {
-	uid    types.UID
-	status v1alpha1.PermissionStoreStatus // the widest status of all kinds; Held is nil but for a PermissionStore
+	uid types.UID
+	// version is the object's newest resourceVersion that is known.
+	version uint64
+	status  v1alpha1.PermissionStoreStatus // the widest status of all kinds; Held is nil but for a PermissionStore
 }
 
 type writtenStatus struct {
@@ -55,9 +59,10 @@ type writtenStatus struct {
 	status          v1alpha1.PermissionStoreStatus
 }
 
-func newStatusWriter(c client.Client, log logr.Logger) *statusWriter {
+func newStatusWriter(c client.Client, live client.Reader, log logr.Logger) *statusWriter {
 	return &statusWriter{
 		client:  c,
+		live:    live,
 		log:     log,
 		queue:   workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[statusKey](), workqueue.TypedRateLimitingQueueConfig[statusKey]{Name: "status"}),
 		pending: make(map[statusKey]*statusWrite),
@@ -94,7 +99,8 @@ func (w *statusWriter) submit(kind string, object v1alpha1.Object, latest, wante
 	key := statusKey{kind, client.ObjectKeyFromObject(object)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.pending[key] = &statusWrite{object.GetUID(), wanted}
+	version, _ := strconv.ParseUint(object.GetResourceVersion(), 10, 64) // 0 is no version: it is read before the write
+	w.pending[key] = &statusWrite{object.GetUID(), version, wanted}
 	w.queue.Add(key)
 	return true
 }
@@ -151,9 +157,16 @@ func (w *statusWriter) writeNext(ctx context.Context) bool {
 		return true
 	}
 	version, err := w.write(ctx, key, write)
+	if apierrors.IsConflict(err) {
+		err = w.refresh(ctx, key, write)
+		if err == nil {
+			w.queue.AddRateLimited(key)
+			return true
+		}
+	}
 	switch {
-	case err == nil, apierrors.IsNotFound(err), apierrors.IsConflict(err):
-		// Gone, or another object of that name: the next pass has its say.
+	case err == nil, apierrors.IsNotFound(err), errors.Is(err, errAnother):
+		// Gone, or another object or text of that name: the next pass has its say.
 		w.queue.Forget(key)
 		w.done(key, write, version)
 	case ctx.Err() != nil:
@@ -162,6 +175,40 @@ func (w *statusWriter) writeNext(ctx context.Context) bool {
 		w.queue.AddRateLimited(key)
 	}
 	return true
+}
+
+// errAnother says that what a status was meant for is not there any more.
+var errAnother = errors.New("another object, or another text of it")
+
+// refresh finds out why the API refused a write: somebody changed labels, say, and the write is to be made all the same;
+// or the object is not the one that it is about.
+func (w *statusWriter) refresh(ctx context.Context, key statusKey, write *statusWrite) error {
+	now := &metav1.PartialObjectMetadata{}
+	now.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(key.kind))
+	if err := w.live.Get(ctx, key.NamespacedName, now); err != nil {
+		return err
+	}
+	if now.UID != write.uid || now.Generation != write.status.ObservedGeneration {
+		return errAnother
+	}
+	version, err := strconv.ParseUint(now.ResourceVersion, 10, 64)
+	if err != nil {
+		return fmt.Errorf("resourceVersion %q is no number", now.ResourceVersion)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	write.version = version
+	return nil
+}
+
+// newestVersion is the newest resourceVersion that is known of an object: our own last write may be newer than the cache.
+func (w *statusWriter) newestVersion(key statusKey, write *statusWrite) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, ok := w.written[key]; ok && last.uid == write.uid {
+		return max(write.version, last.resourceVersion)
+	}
+	return write.version
 }
 
 // done takes a write off the list, where it is still the one to be made. A version of 0 says that it could not be made.
@@ -178,14 +225,14 @@ func (w *statusWriter) done(key statusKey, write *statusWrite, version uint64) {
 	}
 }
 
-// write applies a status and returns the object's resourceVersion. The uid makes the API refuse it where the object has
-// been made anew meanwhile.
+// write applies a status and returns the object's resourceVersion. The API does not look at a uid here; the version makes
+// it refuse the write where the object is not the one we know.
 func (w *statusWriter) write(ctx context.Context, key statusKey, write *statusWrite) (uint64, error) {
 	gvk := v1alpha1.GroupVersion.WithKind(key.kind)
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": gvk.GroupVersion().String(),
 		"kind":       gvk.Kind,
-		"metadata":   map[string]any{"name": key.Name, "namespace": key.Namespace, "uid": write.uid},
+		"metadata":   map[string]any{"name": key.Name, "namespace": key.Namespace, "resourceVersion": strconv.FormatUint(max(w.newestVersion(key, write), 1), 10)},
 		"status":     write.status,
 	})
 	if err != nil {

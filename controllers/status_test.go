@@ -3,12 +3,14 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
@@ -20,27 +22,56 @@ var _ = Describe("Status", func() {
 	It("of an object made anew under its name is its own, and not what was meant for the former", func() {
 		dir := GinkgoTB().TempDir()
 		namespace := newTenant(parse(organisation)...)
-		start(namespace, inFolder(dir))
+		var api *patching
+		start(namespace, inFolder(dir), countingWrites(&api))
 		allReady(namespace)
-		for range 10 {
-			remove(namespace, named("UserBinding", "reps"))
-			apply(namespace, parse(annAndBo)[2:]...)
-			edit(namespace, "UserBinding", "reps", func(spec map[string]any) { spec["roles"] = []any{"rep", "later"} })
+		api.gate.Lock()
+		const first = "kind: UserBinding\nmetadata: {name: x}\nspec: {subjects: [{user: ann}], roles: [later]}"
+		apply(namespace, parse(first)...)
+		Eventually(api.writes).Should(ContainElement("UserBinding/x"))
+		remove(namespace, named("UserBinding", "x"))
+		apply(namespace, parse(strings.Replace(first, "later", "rep", 1))...)
+		api.gate.Unlock()
+		Eventually(readyOf(namespace, named("UserBinding", "x"))).Should(HavePrefix("True/Applied"))
+		Expect(api.refusals()).To(ConsistOf("UserBinding/x: Conflict"))
+		remove(namespace, named("UserBinding", "x"))
+		for range 5 {
 			remove(namespace, named("UserBinding", "reps"))
 			apply(namespace, parse(annAndBo)[2:]...)
 		}
 		allReady(namespace)
-		Expect(holding(dir, namespace)()).To(Equal(bothHold))
+		Eventually(holding(dir, namespace)).Should(Equal(bothHold))
 		Eventually(func() string { return rows(dir, namespace)[rowOf(store.TableSource, "UserBinding", "reps", "")] }).Should(ContainSubstring(string(uidOf(namespace, "UserBinding", "reps"))))
+	})
+
+	It("is written though somebody labels the object while it is on its way", func() {
+		dir := GinkgoTB().TempDir()
+		namespace := newTenant(parse(organisation)...)
+		var api *patching
+		start(namespace, inFolder(dir), countingWrites(&api))
+		allReady(namespace)
+		resting(namespace)
+		writes := len(api.writes())
+		api.gate.Lock()
+		edit(namespace, "User", "bo", func(spec map[string]any) { spec["state"] = "Suspended" })
+		Eventually(func() []string { return api.writes()[writes:] }).Should(ContainElement("User/bo"))
+		u := named("User", "bo")
+		u.SetNamespace(namespace)
+		Expect(k8s.Patch(context.Background(), u, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"a":"b"}}}`)))).To(Succeed())
+		api.gate.Unlock()
+		Eventually(readyOf(namespace, named("User", "bo"))).Should(HavePrefix("True/Suspended"))
+		Expect(api.refusals()).To(ContainElement("User/bo: Conflict"))
 	})
 
 	It("is written once for each change, and starts no pass", func() {
 		dir := GinkgoTB().TempDir()
 		namespace := newTenant(parse(organisation)...)
 		var r recorder
-		start(namespace, recording(&r, inFolder(dir)))
+		var api *patching
+		start(namespace, recording(&r, inFolder(dir)), countingWrites(&api))
 		allReady(namespace)
 		before, commits := resting(namespace), r.counts()["Commit"]
+		writes := len(api.writes())
 		edit(namespace, "User", "bo", func(spec map[string]any) { spec["state"] = "Suspended" })
 		Eventually(readyOf(namespace, named("User", "bo"))).Should(HavePrefix("True/Suspended"))
 		changed := 0
@@ -51,16 +82,27 @@ var _ = Describe("Status", func() {
 			}
 		}
 		Expect(changed).To(Equal(1))
+		Expect(api.writes()[writes:]).To(Equal([]string{"User/bo"}))
 		Expect(r.counts()["Commit"]).To(Equal(commits+1), "one pass")
 	})
 
 	It("makes an event of a transition once, also where the cache lags behind our own write", func() {
 		dir := GinkgoTB().TempDir()
 		namespace := newTenant(parse(organisation)...)
-		start(namespace, inFolder(dir))
+		var r recorder
+		var api *patching
+		start(namespace, recording(&r, inFolder(dir)), countingWrites(&api))
 		allReady(namespace)
+		resting(namespace)
+		api.gate.Lock()
 		apply(namespace, parse("kind: Role\nmetadata: {name: template}\nspec: {abstract: true}\n---\nkind: UserBinding\nmetadata: {name: x}\nspec: {subjects: [{user: ann}], roles: [template]}")...)
-		for range 20 { // passes in a row, most of them before the status is back
+		for range 5 { // passes in a row before the status is even written
+			commits := r.counts()["Commit"]
+			poke(namespace)
+			Eventually(func() int { return r.counts()["Commit"] }).Should(BeNumerically(">", commits))
+		}
+		api.gate.Unlock()
+		for range 10 { // and while it comes back
 			poke(namespace)
 		}
 		Eventually(eventsOf(namespace, "AbstractRole")).Should(HaveLen(1))

@@ -102,16 +102,24 @@ var _ = Describe("Time", func() {
 		Eventually(eventsOf(namespace, "Expired")).Should(HaveLen(1))
 	})
 
-	It("moves the status of a grant that gives nobody anything all the same; Active says that nobody holds it", func() {
+	It("moves the status of a grant that gives nobody anything all the same", func() {
 		start(namespace, inFolder(dir))
 		allReady(namespace)
 		apply(namespace, temporary("nobody", second(2), second(4), "zoe")...)
-		edit(namespace, "User", "bo", func(spec map[string]any) { spec["state"] = "Suspended" })
-		apply(namespace, temporary("suspended", second(2), second(4), "bo")...)
-		Eventually(says("nobody", "Active")).Should(Equal("False/UnknownReference"))
-		Eventually(says("suspended", "Active")).Should(Equal("False/Suspended"))
+		Eventually(says("nobody", "Active")).Should(Equal("False/Scheduled"))
+		Eventually(says("nobody", "Active"), 5*time.Second).Should(Equal("False/UnknownReference"))
 		Eventually(says("nobody", "Ready"), 5*time.Second).Should(Equal("True/Expired"))
-		Eventually(says("suspended", "Active"), time.Second).Should(Equal("False/Expired"))
+	})
+
+	It("does not make Active what no active user holds", func() {
+		start(namespace, inFolder(dir))
+		allReady(namespace)
+		edit(namespace, "User", "bo", func(spec map[string]any) { spec["state"] = "Suspended" })
+		apply(namespace, temporary("suspended", second(-5), second(60), "bo")...)
+		Eventually(says("suspended", "Ready")).Should(Equal("True/Active"))
+		Expect(says("suspended", "Active")()).To(Equal("False/Suspended"))
+		edit(namespace, "User", "bo", func(spec map[string]any) { spec["state"] = "Active" })
+		Eventually(says("suspended", "Active")).Should(Equal("True/Active"))
 	})
 
 	It("that passed while nobody led is settled at the election, before the caches have filled", func() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
+	"github.com/crmaccess/crm-access-operator/controllers"
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 	"github.com/crmaccess/crm-access-operator/internal/store/sqlite"
@@ -400,4 +402,58 @@ func resting(namespace string) map[string]string {
 		return same
 	}).WithPolling(time.Second).Should(BeTrue())
 	return before
+}
+
+// patching is a client that counts the statuses it writes, and holds them up while a test says so.
+type patching struct {
+	client.Client
+	mu      sync.Mutex
+	written []string
+	refused []string
+	gate    sync.RWMutex
+}
+
+func (p *patching) Status() client.SubResourceWriter {
+	return patchingStatus{p.Client.Status(), p}
+}
+
+func (p *patching) writes() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.written)
+}
+
+func (p *patching) refusals() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.refused)
+}
+
+type patchingStatus struct {
+	client.SubResourceWriter
+	client *patching
+}
+
+func (s patchingStatus) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+	name := object.GetObjectKind().GroupVersionKind().Kind + "/" + object.GetName()
+	s.client.mu.Lock()
+	s.client.written = append(s.client.written, name)
+	s.client.mu.Unlock()
+	s.client.gate.RLock()
+	defer s.client.gate.RUnlock()
+	err := s.SubResourceWriter.Patch(ctx, object, patch, options...)
+	if err != nil {
+		s.client.mu.Lock()
+		defer s.client.mu.Unlock()
+		s.client.refused = append(s.client.refused, name+": "+string(apierrors.ReasonForError(err)))
+	}
+	return err
+}
+
+// countingWrites puts a counting client into an operator.
+func countingWrites(into **patching) with {
+	return func(r *controllers.Reconciler) {
+		*into = &patching{Client: r.Client}
+		r.Client = *into
+	}
 }
