@@ -340,7 +340,7 @@ func (p *pass) commit(ctx context.Context) error {
 	p.refused = refused
 	// A backup may be epochs behind. Revisions must not come twice with another content.
 	for p.restored && t.row.Revision.Compare(seen.Revision) <= 0 {
-		if _, err := p.write(ctx, store.Commit{Expect: t.row, Cause: "repair", Brake: p.memory.String(), RaiseEpoch: true}); err != nil {
+		if _, err := p.write(ctx, store.Commit{Expect: t.row, Cause: "repair", ResourceVersion: t.actedOn, Brake: p.memory.String(), RaiseEpoch: true}); err != nil {
 			return err
 		}
 	}

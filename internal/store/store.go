@@ -106,7 +106,7 @@ type Commit struct {
 	Changes []Change
 	// Cause says why in the ledger: "pass", "repair", "retire".
 	Cause string
-	// ResourceVersion replaces the tenant's where it is greater.
+	// ResourceVersion replaces the tenant's where it is greater, or where the epoch is raised.
 	ResourceVersion uint64
 	// Brake replaces the tenant's. A difference alone is worth a write, but no revision.
 	Brake string

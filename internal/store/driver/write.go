@@ -54,6 +54,8 @@ func Commit(ctx context.Context, tx Tx, c store.Commit) (store.Committed, bool, 
 	switch {
 	case c.RaiseEpoch:
 		next.Revision = store.Revision{Epoch: held.Revision.Epoch + 1, Number: 1}
+		// What was acted on before is another history: an API that is followed again counts from where it stands.
+		next.ResourceVersion = c.ResourceVersion
 	case len(made) > 0:
 		next.Revision.Number++
 	case c.Brake == held.Brake:
