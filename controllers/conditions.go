@@ -255,7 +255,7 @@ func (s *statusBuilder) settle(v verdict) {
 
 func (s *statusBuilder) set(kind string, status metav1.ConditionStatus, reason, message string) {
 	c := metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: shorten(message, 4000),
+		Type: kind, Status: status, Reason: reason, Message: shorten(strings.ReplaceAll(message, "\n", "; "), 4000),
 		ObservedGeneration: s.status.ObservedGeneration, LastTransitionTime: s.now,
 	}
 	// Reconciling and Stalled are about one text of the object; another text begins anew.

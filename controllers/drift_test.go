@@ -2,7 +2,7 @@ package controllers_test
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -150,7 +150,7 @@ var _ = Describe("Tampering", func() {
 		r.fail(nil, func(string) error {
 			if lost {
 				lost = false
-				return errors.Join(store.ErrUnavailable, errors.New("the answer got lost"))
+				return fmt.Errorf("%w: the answer got lost", store.ErrUnavailable)
 			}
 			return nil
 		})
