@@ -83,7 +83,7 @@ func controllerManager() {
 	Expect(err).NotTo(HaveOccurred())
 	program := filepath.Join(assets, "kube-controller-manager")
 	if _, err := os.Stat(program); err != nil {
-		Skip("there is no kube-controller-manager in " + assets)
+		Fail("there is no kube-controller-manager in " + assets + ": `make controlplane` builds one")
 	}
 	kubeconfig := filepath.Join(GinkgoTB().TempDir(), "kubeconfig")
 	Expect(os.WriteFile(kubeconfig, env.Kubeconfig(), 0o600)).To(Succeed())

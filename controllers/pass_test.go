@@ -1,9 +1,6 @@
 package controllers_test
 
 import (
-	"context"
-	"math/rand/v2"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -23,27 +20,5 @@ var _ = Describe("A pass over a tenant", func() {
 		Eventually(condition(namespace, &v1alpha1.User{}, "han-dong", "Ready")).Should(Equal("True/Departed"))
 		Eventually(condition(namespace, &v1alpha1.TemporaryGrant{}, "holiday-chen-mo", "Ready")).Should(Equal("True/Expired"))
 		Eventually(condition(namespace, &v1alpha1.TemporaryGrant{}, "yearend-li-ting", "Active")).Should(Equal("False/Scheduled"))
-	})
-
-	It("comes to the same rows in whatever order the manifests arrive", func() {
-		var want int
-		for seed := range uint64(3) {
-			dir := GinkgoTB().TempDir()
-			objects := sample("quickstart")
-			random := rand.New(rand.NewPCG(seed, 7))
-			random.Shuffle(len(objects), func(i, j int) { objects[i], objects[j] = objects[j], objects[i] })
-			namespace := newTenant()
-			o := start(namespace, inFolder(dir))
-			apply(namespace, objects...)
-			for _, object := range objects {
-				Eventually(readyOf(namespace, object)).Should(HavePrefix("True/"))
-			}
-			o.stop()
-			if want == 0 {
-				want = len(rows(dir, namespace))
-			}
-			Expect(rows(dir, namespace)).To(HaveLen(want))
-			_ = context.Background()
-		}
 	})
 })

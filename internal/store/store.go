@@ -104,7 +104,7 @@ type Commit struct {
 	Expect Tenant
 	// Changes are sorted (see Diff) and touch each row once.
 	Changes []Change
-	// Cause says why in the ledger: "pass", "repair", "retire".
+	// Cause says why in the ledger: "pass", "repair", "retire", "refused".
 	Cause string
 	// ResourceVersion replaces the tenant's where it is greater, or where the epoch is raised.
 	ResourceVersion uint64
