@@ -13,6 +13,9 @@ const (
 	KindUser           Kind = "User"
 	KindDepartment     Kind = "Department"
 	KindObjectType     Kind = "ObjectType"
+	KindGuardrail      Kind = "Guardrail"
+	KindApproval       Kind = "Approval"
+	KindRevocation     Kind = "Revocation"
 )
 
 // Ref names one declaration of a tenant. It owns what its text asks for.
@@ -33,6 +36,9 @@ type Declarations struct {
 	Roles           []*Role
 	UserBindings    []*UserBinding
 	TemporaryGrants []*TemporaryGrant
+	Guardrails      []*Guardrail
+	Approvals       []*Approval
+	Revocations     []*Revocation
 }
 
 // ObjectType declares a CRM object: which fields and actions exist.
@@ -88,6 +94,8 @@ type User struct {
 	Successor   string
 	// Departments are the user's own department first, then the others.
 	Departments []string
+	// Identities are the usernames under which the person logs in to the cluster.
+	Identities []string
 }
 
 // Role bundles grants, its own and those of the roles it inherits.
@@ -155,6 +163,8 @@ type UserBinding struct {
 	Subjects      []Subject
 	Roles         []string
 	Justification string
+	// RequestedBy is the user who asked for it, who may not approve it.
+	RequestedBy string
 }
 
 // Subject is a user by name, or everybody whom the selector matches.

@@ -1,6 +1,10 @@
 package access
 
-import "github.com/crmaccess/crm-access-operator/internal/schedule"
+import (
+	"encoding/json"
+
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
 
 // Facts are what the declarations of a tenant come to: normalised, resolved, each owned by the declaration that asks
 // for it. They are what the permission store keeps and what a Policy decides from, so the store, the offline commands
@@ -13,8 +17,11 @@ type Facts struct {
 	Closure     []ClosureFact
 	Users       []UserFact
 	Memberships []MembershipFact
+	Lineage     []LineageFact
 	Tuples      []TupleFact
 	Holders     []HolderFact
+	Guardrails  []GuardrailFact
+	Approvals   []ApprovalFact
 }
 
 // ObjectFact is an object that exists, and its actions: exactly these exist.
@@ -64,6 +71,8 @@ type UserFact struct {
 	State       UserState `json:"state"`
 	Manager     string    `json:"manager"`
 	Successor   string    `json:"successor"`
+	// RevokedBy is the Revocation in force that ends everything the user has; empty where there is none.
+	RevokedBy string `json:"revoked_by"`
 }
 
 // MembershipFact puts a user into a department. Primary is the user's own, the others are further ones.
@@ -81,6 +90,8 @@ type TupleFact struct {
 	Bundle string `json:"bundle"`
 	// Path leads from the bundle's role to the tuple's origin: "sales-director > regional-manager".
 	Path string `json:"path"`
+	// RevokedBy is the Revocation in force of a role on the path; empty where there is none.
+	RevokedBy string `json:"revoked_by"`
 	*Tuple
 }
 
@@ -121,10 +132,44 @@ type RuleFact struct {
 // HolderFact gives a user a bundle for a window, because its owner says so. Equal access that two declarations ask
 // for is two facts: ending one does not end the other.
 type HolderFact struct {
-	Owner  Ref             `json:"-"`
-	User   string          `json:"user_name"`
-	Bundle string          `json:"bundle"`
+	Owner  Ref    `json:"-"`
+	User   string `json:"user_name"`
+	Bundle string `json:"bundle"`
+	// Role is the role that the user holds by it, with all that the role gives; empty where it is less than that.
+	Role   string          `json:"role"`
 	Window schedule.Window `json:"-"`
+	// RevokedBy is the Revocation in force of the owner or the role; empty where there is none.
+	RevokedBy string `json:"revoked_by"`
+}
+
+// LineageFact says that a role inherits from an ancestor, over any number of steps: who holds the role counts as a
+// holder of the ancestor.
+type LineageFact struct {
+	Owner    Ref    `json:"-"`
+	Role     string `json:"role"`
+	Ancestor string `json:"ancestor"`
+}
+
+// GuardrailFact is one rule of a guardrail.
+type GuardrailFact struct {
+	Owner Ref `json:"-"`
+	// Position is the rule's place among the guardrail's, as three digits.
+	Position string        `json:"position"`
+	Rule     GuardrailRule `json:"rule"`
+}
+
+// ApprovalFact is one person's yes or no that was seen to be made as admission asks, and what it was about.
+type ApprovalFact struct {
+	Owner    Ref    `json:"-"`
+	ForKind  Kind   `json:"for_kind"`
+	ForName  string `json:"for_name"`
+	Effect   string `json:"effect"`
+	Decision string `json:"decision"`
+	Approver string `json:"approver"`
+	// Person is the user whom the approver was when the approval was first seen.
+	Person string `json:"person"`
+	// Document is the effect document, as JSON; absent where nobody has shown it.
+	Document json.RawMessage `json:"document,omitempty"`
 }
 
 // RoleBundle names the bundle of a role.

@@ -29,12 +29,18 @@ type Record struct {
 
 // Context is what a decision may depend on besides the record. Guardrails read it.
 type Context struct {
-	Channel          string
-	Rows             *int64
-	Used             *int64
+	Channel string
+	Device  string
+	// Rows are how many the request is about, and Used how many of the last 24 hours count beside them.
+	Rows *int64
+	Used *int64
+	// Owned is how many records of the object the one who would own the record has already.
+	Owned            *int64
 	Reason           string
 	TargetUser       string
 	TargetDepartment string
+	// ApprovedBy are the users who have approved just this request.
+	ApprovedBy []string
 }
 
 // Effect is the outcome of a decision.

@@ -11,7 +11,42 @@ type Resolution struct {
 	Facts Facts
 	// Findings by declaration, in the order of its text.
 	Findings map[Ref][]Finding
+	// Admissions say of each UserBinding and TemporaryGrant that a guardrail makes wait how it stands with each of its
+	// users, in their order.
+	Admissions map[Ref][]Admission
+	// Lifted are the revocations that an approved lift has ended, and the guardrails whose removal is approved.
+	Lifted map[Ref]bool
 }
+
+// Admission is how it stands with what one user is to get by a UserBinding or TemporaryGrant that needs approval.
+type Admission struct {
+	User string
+	// Effect is the digest of the effect document as of now, and Document its text.
+	Effect   string
+	Document []byte
+	State    AdmissionState
+	// Needed and Have count the approvals of the rule that lacks most of them.
+	Needed, Have int
+	// From says who may still approve, as people read it: "gao-yuan", "a regional-manager".
+	From []string
+	// Rule names the guardrail that asks.
+	Rule string
+}
+
+// AdmissionState says how much of the effect counts.
+type AdmissionState string
+
+// The states of an admission.
+const (
+	// Admitted: all of it counts.
+	Admitted AdmissionState = "Admitted"
+	// AdmittedInPart: what was approved before counts, and the rest waits.
+	AdmittedInPart AdmissionState = "AdmittedInPart"
+	// Awaiting: nothing counts before it is approved.
+	Awaiting AdmissionState = "Awaiting"
+	// Refused: an approver said no to just this effect.
+	Refused AdmissionState = "Refused"
+)
 
 // Resolve turns declarations into facts. What does not compile confers nothing and becomes a finding; it never holds
 // up another declaration. The result does not depend on the order of the declarations.
