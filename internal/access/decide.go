@@ -26,6 +26,7 @@ type question struct {
 
 	account *account
 	user    int32
+	known   bool // whether the user is
 	object  *object
 	// objectID indexes the spans of bundles.
 	objectID int32
@@ -69,7 +70,7 @@ func (q *question) answer(t *trace) Effect {
 			break
 		}
 	}
-	if effect == Deny {
+	if effect != Allow {
 		clear(q.levels)
 	}
 	return effect
@@ -79,32 +80,43 @@ func (q *question) answer(t *trace) Effect {
 func (q *question) take(s step, t *trace) (effect Effect, done bool) {
 	switch s {
 	case stepRevocation:
-		return Allow, false // revocations come with their kind
+		return q.checkRevocation(t), false
 	case stepAccount:
 		return q.checkAccount(t)
 	case stepCatalogue:
 		return q.checkCatalogue(t)
 	case stepGuardrails:
-		return Allow, false // guardrails come with their kind
+		return q.checkGuardrails(t), false
 	case stepGrants:
 		return q.checkGrants(t), false
 	case stepApproval:
-		return Allow, false // approval rules come with their kind
+		return q.checkApproval(t), false
 	case stepFields:
 		return q.checkFields(t), false
 	}
 	return Deny, true
 }
 
+// checkRevocation: no revocation covers the user. What revocations end of the user's grants is set aside already.
+func (q *question) checkRevocation(t *trace) Effect {
+	if q.user, q.known = q.policy.find(q.request.User); !q.known {
+		return Allow // no account: the next stage says so
+	}
+	q.account = &q.policy.accounts[q.user]
+	if q.account.active || q.policy.people[q.user].revokedBy == "" {
+		return Allow
+	}
+	t.tell(q, causeRevoked, 0)
+	return Deny
+}
+
 // checkAccount: the user exists and is Active.
 func (q *question) checkAccount(t *trace) (Effect, bool) {
-	user, known := q.policy.users[q.request.User]
-	if !known {
+	if !q.known {
 		t.tell(q, causeNoAccount, 0)
 		return Deny, true
 	}
-	q.user, q.account = user, &q.policy.accounts[user]
-	if !q.account.active {
+	if !q.account.active && q.policy.people[q.user].state != StateActive {
 		t.tell(q, causeAccountState, 0)
 		return Deny, false
 	}
@@ -219,6 +231,9 @@ func (q *question) checkGrants(t *trace) Effect {
 		effect = q.sumGrants()
 	} else {
 		effect = q.walkGrants(t)
+	}
+	if q.object.ceiling != nil {
+		q.gained.narrow(q.object.ceiling)
 	}
 	for i, name := range q.request.Fields {
 		var field int32

@@ -15,14 +15,26 @@ type Explanation struct {
 	Levels []Level
 	// Causes are what decided: for an allow every grant that covers, for a deny every no, in the order of the stages.
 	Causes []Cause
+	// Obligations are the approvals that the request needs and does not have.
+	Obligations []Obligation
 	// NearestMiss says, of a request that no grant covers, what came closest.
 	NearestMiss string
+}
+
+// Obligation is an approval that a request needs.
+type Obligation struct {
+	// Guardrail asks for it.
+	Guardrail string
+	// Approvers are the users who may give it, in order; at most MaxApprovers.
+	Approvers []string
 }
 
 // Cause is one reason of a decision.
 type Cause struct {
 	// Text is the cause as a person reads it.
 	Text string
+	// Grant is the access in short, where the cause is a grant: sales-rep:read=own.
+	Grant string
 	// Owner is the declaration that the access comes from, where the cause is a grant.
 	Owner Ref
 	// Path leads from the role held to the role whose text says it.
@@ -36,18 +48,34 @@ func (p *Policy) Explain(now schedule.Instant, request *Request) Explanation {
 	t := trace{}
 	q := question{policy: p, now: now, request: request, levels: make([]Level, len(request.Fields))}
 	effect := q.answer(&t)
-	e := Explanation{Effect: effect, Levels: q.levels, Causes: t.denials, NearestMiss: t.nearest.text}
-	if effect != Deny {
-		e.Causes, e.NearestMiss = t.grants, ""
+	e := Explanation{Effect: effect, Levels: q.levels}
+	switch effect {
+	case Deny:
+		e.Causes, e.NearestMiss = slices.Concat(t.revocations, t.denials), t.nearest.text
+	case NeedsApproval:
+		e.Causes, e.Obligations = slices.Concat(t.needs, t.grants), t.obligations
+	case Allow:
+		e.Causes = append(t.grants, q.caps()...)
 	}
 	return e
 }
 
 // trace collects causes. A nil trace collects nothing and costs nothing.
 type trace struct {
-	denials []Cause
-	grants  []Cause
-	nearest miss
+	revocations []Cause
+	denials     []Cause
+	needs       []Cause
+	grants      []Cause
+	obligations []Obligation
+	nearest     miss
+	// widest is the grant that covers most widely, in short.
+	widest      string
+	widestReach reach
+}
+
+// cause is a reason that comes from no grant.
+func cause(format string, args ...any) Cause {
+	return Cause{Text: fmt.Sprintf(format, args...), Until: schedule.Forever}
 }
 
 // miss is something that would nearly have covered; the higher the rank, the nearer.
@@ -66,7 +94,8 @@ const (
 type causeCode uint8
 
 const (
-	causeNoAccount causeCode = iota
+	causeRevoked causeCode = iota
+	causeNoAccount
 	causeAccountState
 	causeUnknownObject
 	causeDisabledObject
@@ -82,9 +111,12 @@ func (t *trace) tell(q *question, code causeCode, i int) {
 	if t == nil {
 		return
 	}
-	t.denials = append(t.denials, Cause{Text: q.sentence(code, i), Until: schedule.Forever})
+	t.denials = append(t.denials, cause("%s", q.sentence(code, i)))
 	if code == causeNothingCovers {
 		t.consider(missOtherAction, q.otherActions())
+		for _, c := range q.policy.wouldCover(q.now, q.request) {
+			t.revocations = append(t.revocations, cause("revocation %s ended %s", c.Owner.Name, c.Grant))
+		}
 	}
 }
 
@@ -114,10 +146,12 @@ func (q *question) otherActions() string {
 func (q *question) sentence(code causeCode, i int) string {
 	r := q.request
 	switch code {
+	case causeRevoked:
+		return fmt.Sprintf("revocation %s of user %s", q.policy.people[q.user].revokedBy, r.User)
 	case causeNoAccount:
 		return fmt.Sprintf("no account %q", r.User)
 	case causeAccountState:
-		return fmt.Sprintf("account state %s", q.policy.states[q.user])
+		return fmt.Sprintf("account state %s", q.policy.people[q.user].state)
 	case causeUnknownObject:
 		return fmt.Sprintf("unknown object %q", r.Object)
 	case causeDisabledObject:
@@ -134,7 +168,7 @@ func (q *question) sentence(code causeCode, i int) string {
 	case causeNothingCovers:
 		return "no grant covers " + r.Action + " on " + r.Object
 	case causeFieldLevel:
-		return fmt.Sprintf("field %s is %s, not edit", r.Fields[i], q.levels[i])
+		return fmt.Sprintf("field %s is %s, not edit%s", r.Fields[i], q.levels[i], q.capped(i))
 	}
 	return "denied"
 }
@@ -145,14 +179,18 @@ func (t *trace) covered(q *question, held int, index uint32) {
 		return
 	}
 	source, owner, window := q.policy.sources[index], q.policy.ownersOf(q.user)[held], q.policy.window(q.policy.holdingsOf(q.user)[held])
-	text := fmt.Sprintf("%s:%s=%s by %s", source.origin, q.request.Action, q.reach(&q.policy.tuples[index]), owner)
+	grant := fmt.Sprintf("%s:%s=%s", source.origin, q.request.Action, q.reach(&q.policy.tuples[index]))
+	if r := q.reachOf(&q.policy.tuples[index]); r > t.widestReach {
+		t.widest, t.widestReach = grant, r
+	}
+	text := grant + " by " + owner.String()
 	if source.path != source.origin {
 		text += " (" + source.path + ")"
 	}
 	if window.NotAfter != schedule.Forever {
 		text += ", until " + window.NotAfter.String()
 	}
-	t.grants = append(t.grants, Cause{Text: text, Owner: owner, Path: source.path, Until: window.NotAfter})
+	t.grants = append(t.grants, Cause{Text: text, Grant: grant, Owner: owner, Path: source.path, Until: window.NotAfter})
 }
 
 // reach names by what a tuple takes the record in: the scopes that do, or its selection.

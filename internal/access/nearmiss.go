@@ -17,6 +17,7 @@ const MaxNearMisses = 20
 // declares, the declared name that it may mean. Explain's NearestMiss is one of them.
 func (p *Policy) NearMisses(now schedule.Instant, request *Request) []string {
 	q := question{policy: p, now: now, request: request, levels: make([]Level, len(request.Fields))}
+	q.checkRevocation(nil)
 	if _, done := q.checkAccount(nil); done {
 		return meant("user", request.User, Nearest(request.User, maps.Keys(p.users)))
 	}

@@ -36,8 +36,22 @@ type Policy struct {
 
 	sources    []tupleSource // of tuples, for explanations
 	owners     []Ref         // of holdings, for explanations
-	states     []UserState   // of accounts, for explanations
 	boundaries []schedule.Instant
+
+	// What only some guardrails and explanations ask.
+	people            []person            // of accounts
+	roles             []string            // of holdings, which role is held whole by it
+	lineage           map[string][]string // by role, what it inherits, in order
+	channels, devices []string            // that are known, in order
+	revoked           *Policy             // see setRevokedAside; nil where nothing is
+}
+
+// person is what is known of an account besides its access.
+type person struct {
+	state     UserState
+	userType  UserType
+	manager   int32 // none at the top
+	revokedBy string
 }
 
 // none is the index of what is not there.
@@ -85,6 +99,10 @@ type object struct {
 
 	// conditions are the distinct sets of conditions of the object's tuples.
 	conditions [][]WhereFact
+
+	guards   []guards  // by action; nil where no rule is about the object
+	ceiling  []uint64  // of gains, which no tuple reaches above; nil where nothing is capped
+	ceilings []ceiling // by field, for explanations
 }
 
 type holding struct {
@@ -121,9 +139,18 @@ func NewPolicy(f Facts) *Policy {
 	b.indexDepartments()
 	b.indexObjects()
 	b.indexUsers()
+	b.setRevokedAside()
 	b.indexTuples()
 	b.indexHoldings()
+	b.indexGuardrails()
+	b.sortBoundaries()
 	return b.policy
+}
+
+// find is the account of a name.
+func (p *Policy) find(user string) (int32, bool) {
+	id, known := p.users[user]
+	return id, known
 }
 
 type policyBuilder struct {
@@ -219,11 +246,11 @@ func (o *object) bit(action string) uint64 {
 func (b *policyBuilder) indexUsers() {
 	p := b.policy
 	p.accounts = make([]account, len(b.facts.Users)+1)
-	p.states = make([]UserState, len(b.facts.Users))
+	p.people = make([]person, len(b.facts.Users))
 	for i, u := range b.facts.Users {
 		p.users[u.User] = int32(i)
-		p.states[i] = u.State
-		p.accounts[i].active = u.State == StateActive
+		p.people[i] = person{u.State, u.Type, none, u.RevokedBy}
+		p.accounts[i].active = u.State == StateActive && u.RevokedBy == ""
 	}
 	b.numberReportingLines()
 	departments := make([][]int32, len(b.facts.Users))
@@ -248,6 +275,7 @@ func (b *policyBuilder) numberReportingLines() {
 	var tops []int32
 	for i, u := range b.facts.Users {
 		if manager, known := p.users[u.Manager]; known && u.Manager != "" {
+			p.people[i].manager = manager
 			reports[manager] = append(reports[manager], int32(i))
 		} else {
 			tops = append(tops, int32(i))
@@ -415,7 +443,7 @@ func (b *policyBuilder) indexHoldings() {
 			cmp.Compare(x.fact.Owner.Name, y.fact.Owner.Name), cmp.Compare(x.fact.Bundle, y.fact.Bundle))
 	})
 	windows := map[schedule.Window]int32{schedule.Unbounded: none}
-	p.holdings, p.owners = make([]holding, len(list)), make([]Ref, len(list))
+	p.holdings, p.owners, p.roles = make([]holding, len(list)), make([]Ref, len(list)), make([]string, len(list))
 	for i, h := range list {
 		window, seen := windows[h.fact.Window]
 		if !seen {
@@ -423,7 +451,7 @@ func (b *policyBuilder) indexHoldings() {
 			windows[h.fact.Window] = window
 			p.windows = append(p.windows, h.fact.Window)
 		}
-		p.holdings[i], p.owners[i] = holding{h.bundle, window}, h.fact.Owner
+		p.holdings[i], p.owners[i], p.roles[i] = holding{h.bundle, window}, h.fact.Owner, h.fact.Role
 		p.accounts[h.user+1].holdings = uint32(i + 1)
 	}
 	for i := range p.accounts[1:] { // who holds nothing ends where the one before ends
@@ -432,6 +460,17 @@ func (b *policyBuilder) indexHoldings() {
 	for _, w := range p.windows {
 		p.boundaries = append(p.boundaries, w.NotBefore, w.NotAfter)
 	}
+	p.lineage = make(map[string][]string)
+	for _, l := range b.facts.Lineage {
+		p.lineage[l.Role] = append(p.lineage[l.Role], l.Ancestor)
+	}
+	for _, ancestors := range p.lineage {
+		slices.Sort(ancestors)
+	}
+}
+
+func (b *policyBuilder) sortBoundaries() {
+	p := b.policy
 	slices.Sort(p.boundaries)
 	p.boundaries = slices.DeleteFunc(slices.Compact(p.boundaries), func(i schedule.Instant) bool { return i == schedule.Always || i == schedule.Forever })
 }

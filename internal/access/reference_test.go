@@ -31,6 +31,9 @@ func (r reference) decide(now schedule.Instant, q *Request) (Effect, []Level) {
 	if q.Record == nil && q.Action != ActionRead && q.Action != ActionExport {
 		return Deny, levels
 	}
+	if r.forbidden(now, user, object, q) {
+		return Deny, levels
+	}
 	effect := Deny
 	for i := range levels {
 		if q.Record == nil {
@@ -54,6 +57,9 @@ func (r reference) decide(now schedule.Instant, q *Request) (Effect, []Level) {
 			}
 		}
 	}
+	for i, name := range q.Fields {
+		levels[i] = min(levels[i], r.cap(object, r.field(object, name)))
+	}
 	for i, level := range levels {
 		if (q.Action == ActionUpdate || q.Action == ActionCreate) && level < LevelEdit {
 			effect = Deny
@@ -62,7 +68,10 @@ func (r reference) decide(now schedule.Instant, q *Request) (Effect, []Level) {
 			levels[i] = LevelRead
 		}
 	}
-	if effect == Deny {
+	if effect == Allow && !r.approved(now, user, object, q) {
+		effect = NeedsApproval
+	}
+	if effect != Allow {
 		clear(levels)
 	}
 	return effect, levels

@@ -61,8 +61,11 @@ type Cause struct {
 
 // Obligation is something that must happen before the access is given.
 type Obligation struct {
-	Type      string   `json:"type"`
+	Type string `json:"type"`
+	// Approvers are the users who may give it, at most access.MaxApprovers.
 	Approvers []string `json:"approvers"`
+	// Guardrail asks for it.
+	Guardrail string `json:"guardrail"`
 }
 
 // ObligationApproval is the type of the obligation that somebody approves.

@@ -187,6 +187,7 @@ func instant(snapshot Snapshot, q *question) (schedule.Instant, error) {
 // answer decides, and tells as much as was asked.
 func (q *question) answer(policy *access.Policy, now schedule.Instant) *Reply {
 	effect, levels := access.Deny, make([]access.Level, len(q.request.Fields))
+	var obligations []access.Obligation
 	var context ReplyContext
 	switch {
 	case q.subjectType != subjectUser:
@@ -196,13 +197,15 @@ func (q *question) answer(policy *access.Policy, now schedule.Instant) *Reply {
 		}
 	case q.explain:
 		explanation := policy.Explain(now, &q.request)
-		effect, levels = explanation.Effect, explanation.Levels
+		effect, levels, obligations = explanation.Effect, explanation.Levels, explanation.Obligations
 		context.explain(policy, now, &q.request, explanation)
 	default:
-		effect = policy.Decide(now, &q.request, levels)
+		if effect = policy.Decide(now, &q.request, levels); effect == access.NeedsApproval {
+			obligations = policy.Explain(now, &q.request).Obligations
+		}
 	}
-	if effect == access.NeedsApproval {
-		context.Obligations = []Obligation{{Type: ObligationApproval, Approvers: []string{}}}
+	for _, o := range obligations {
+		context.Obligations = append(context.Obligations, Obligation{Type: ObligationApproval, Approvers: o.Approvers, Guardrail: o.Guardrail})
 	}
 	if len(q.request.Fields) > 0 {
 		context.Fields = make(map[string]string, len(levels))

@@ -40,8 +40,10 @@ func readQuestion(policy *access.Policy, body map[string]any, options Options) (
 	target := context.object("target")
 	q.request.Context = access.Context{
 		Channel:          context.text("channel"),
+		Device:           context.text("device"),
 		Rows:             context.count("rows"),
 		Used:             context.count("used"),
+		Owned:            context.count("owned"),
 		Reason:           context.text("reason"),
 		TargetUser:       target.text("user"),
 		TargetDepartment: target.text("department"),

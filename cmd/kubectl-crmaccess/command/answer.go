@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"io"
 	"strings"
 
@@ -15,9 +16,15 @@ type answer struct {
 	// at is the instant that the answer holds for.
 	at          string
 	causes      []decisionapi.Cause
-	approvers   []string
+	approvers   []approval
 	nearestMiss string
 	nearMisses  []string
+}
+
+// approval is one that the request needs: the guardrail that asks, and who may give it.
+type approval struct {
+	Guardrail string   `json:"guardrail"`
+	Approvers []string `json:"approvers"`
 }
 
 // word is the first line.
@@ -43,13 +50,15 @@ func (a *answer) print(w io.Writer, q *canQuestion, o *canOptions) error {
 		return printJSON(w, a.document(q, o))
 	}
 	printLine(w, "%s", a.word(q))
-	for _, approver := range a.approvers {
-		printLine(w, "needs %s", approver)
-	}
 	for _, cause := range a.causes {
 		printLine(w, "%s", cause.Text)
 		if o.why {
 			printPath(w, cause)
+		}
+	}
+	for _, needed := range a.approvers {
+		if o.why {
+			printLine(w, "who may approve for %s: %s", needed.Guardrail, cmp.Or(strings.Join(needed.Approvers, ", "), "nobody"))
 		}
 	}
 	if a.nearestMiss != "" {
@@ -97,7 +106,7 @@ type canDocument struct {
 	// At is the instant that the answer holds for.
 	At          string              `json:"at"`
 	Causes      []decisionapi.Cause `json:"causes"`
-	Approvers   []string            `json:"approvers,omitempty"`
+	Approvals   []approval          `json:"approvals,omitempty"`
 	NearestMiss string              `json:"nearestMiss,omitempty"`
 	NearMisses  []string            `json:"nearMisses,omitempty"`
 }
@@ -106,7 +115,7 @@ func (a *answer) document(q *canQuestion, o *canOptions) canDocument {
 	d := canDocument{
 		Answer: a.word(q), Decision: a.effect.String(),
 		User: q.user, Action: q.action, Object: q.object, Record: q.id, Field: q.field,
-		At: a.at, Causes: a.causes, Approvers: a.approvers, NearestMiss: a.nearestMiss,
+		At: a.at, Causes: a.causes, Approvals: a.approvers, NearestMiss: a.nearestMiss,
 	}
 	if q.field != "" {
 		d.Level = a.level.String()

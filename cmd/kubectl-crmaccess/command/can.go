@@ -26,8 +26,9 @@ type canOptions struct {
 	facts                        []string
 	at                           string
 	fields                       []string
-	rows, used                   int64
-	channel, reason              string
+	rows, used, owned            int64
+	channel, device, reason      string
+	approvedBy                   []string
 	targetUser, targetDepartment string
 	why                          bool
 	output                       string
@@ -84,11 +85,14 @@ Exit codes: 0 allow, 1 deny or none, 2 the question could not be asked, 3 needs 
 	flags.StringVar(&o.at, "at", "", "the instant asked about, such as 2026-12-31T09:00:00+08:00 (default now)")
 	flags.StringArrayVar(&o.fields, "field", nil, "ask for the level of this field")
 	flags.Int64Var(&o.rows, "rows", 0, "how many rows the request is about")
-	flags.Int64Var(&o.used, "used", 0, "how many rows were used in the last 24 hours")
+	flags.Int64Var(&o.used, "used", 0, "how many rows were used in the last 24 hours (default 0)")
+	flags.Int64Var(&o.owned, "owned", 0, "how many records of the object the owner to be has already")
 	flags.StringVar(&o.channel, "channel", defaultChannel, "the channel that the request comes by")
+	flags.StringVar(&o.device, "device", "", "the device that the request comes from: managed, unmanaged, or what a guardrail names")
 	flags.StringVar(&o.reason, "reason", "", "the reason that the user gives")
 	flags.StringVar(&o.targetUser, "target-user", "", "the user that the record goes to")
 	flags.StringVar(&o.targetDepartment, "target-department", "", "the department that the record goes to")
+	flags.StringSliceVar(&o.approvedBy, "approved-by", nil, "users who have approved just this request; only with -f, since a server knows itself who did")
 	flags.BoolVar(&o.why, "why", false, "add the path of each cause, and near misses")
 	flags.StringVarP(&o.output, "output", "o", "text", "text or json")
 	return cmd
@@ -131,8 +135,9 @@ func (o *canOptions) question(cmd *cobra.Command, env *Environment, args []strin
 		user:      norm.NFC.String(args[0]), action: norm.NFC.String(args[1]), object: object, id: id,
 		at: o.at, recordFile: o.records,
 		context: access.Context{
-			Channel: norm.NFC.String(o.channel), Reason: norm.NFC.String(o.reason),
+			Channel: norm.NFC.String(o.channel), Device: norm.NFC.String(o.device), Reason: norm.NFC.String(o.reason),
 			TargetUser: norm.NFC.String(o.targetUser), TargetDepartment: norm.NFC.String(o.targetDepartment),
+			ApprovedBy: o.approvedBy,
 		},
 	}
 	if q.user == "" || q.action == "" || q.object == "" || (hasRecord && q.id == "") {
@@ -140,6 +145,9 @@ func (o *canOptions) question(cmd *cobra.Command, env *Environment, args []strin
 	}
 	if err := o.numbers(cmd, q); err != nil {
 		return nil, usageError(cmd, "%w", err)
+	}
+	if len(o.approvedBy) > 0 && o.manifests == "" {
+		return nil, usageError(cmd, "--approved-by needs -f: a server knows itself who has approved what")
 	}
 	if len(o.fields) > 1 {
 		return nil, usageError(cmd, "--field is given %d times: ask about one field at a time", len(o.fields))
@@ -162,16 +170,18 @@ func (o *canOptions) question(cmd *cobra.Command, env *Environment, args []strin
 	return q, nil
 }
 
-// numbers sets the counts that were given: one left out is unknown, not zero.
+// numbers sets the counts that were given: one left out is unknown, not zero, but for what was used, since who asks about
+// a plain day should not have to say so.
 func (o *canOptions) numbers(cmd *cobra.Command, q *canQuestion) error {
-	if o.rows < 0 || o.used < 0 {
-		return errors.New("--rows and --used want zero or more")
+	if o.rows < 0 || o.used < 0 || o.owned < 0 {
+		return errors.New("--rows, --used and --owned want zero or more")
 	}
+	q.context.Used = &o.used
 	if cmd.Flags().Changed("rows") {
 		q.context.Rows = &o.rows
 	}
-	if cmd.Flags().Changed("used") {
-		q.context.Used = &o.used
+	if cmd.Flags().Changed("owned") {
+		q.context.Owned = &o.owned
 	}
 	return nil
 }

@@ -45,6 +45,9 @@ func (m *manifestAsker) ask(_ context.Context, q *canQuestion) (*answer, error) 
 	policy, request := access.NewPolicy(access.Resolve(tenant.Declarations).Facts), q.request(record)
 	e := policy.Explain(q.instant, request)
 	a := &answer{effect: e.Effect, at: q.instant.String(), causes: decisionapi.CausesOf(e)}
+	for _, o := range e.Obligations {
+		a.approvers = append(a.approvers, approval{o.Guardrail, o.Approvers})
+	}
 	if q.field != "" {
 		a.level = e.Levels[0]
 	}

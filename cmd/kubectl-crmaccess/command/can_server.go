@@ -100,20 +100,21 @@ and name another address with --server or %s`, s.address, err, serverVariable)
 
 func (s *serverAsker) body(q *canQuestion) ([]byte, error) {
 	asked := map[string]any{"explain": true, "channel": q.context.Channel}
+	for name, said := range map[string]string{"device": q.context.Device, "reason": q.context.Reason} {
+		if said != "" {
+			asked[name] = said
+		}
+	}
+	for name, number := range map[string]*int64{"rows": q.context.Rows, "used": q.context.Used, "owned": q.context.Owned} {
+		if number != nil {
+			asked[name] = *number
+		}
+	}
 	if q.field != "" {
 		asked["fields"] = []string{q.field}
 	}
 	if q.at != "" {
 		asked["time"] = q.instant.String()
-	}
-	if q.context.Rows != nil {
-		asked["rows"] = *q.context.Rows
-	}
-	if q.context.Used != nil {
-		asked["used"] = *q.context.Used
-	}
-	if q.context.Reason != "" {
-		asked["reason"] = q.context.Reason
 	}
 	target := map[string]string{}
 	if q.context.TargetUser != "" {
@@ -224,7 +225,7 @@ func (s *serverAsker) answer(q *canQuestion, reply *decisionapi.Reply, at string
 	for _, obligation := range reply.Context.Obligations {
 		if obligation.Type == decisionapi.ObligationApproval && !reply.Decision {
 			a.effect = access.NeedsApproval
-			a.approvers = obligation.Approvers
+			a.approvers = append(a.approvers, approval{obligation.Guardrail, obligation.Approvers})
 		}
 	}
 	if q.field == "" {
