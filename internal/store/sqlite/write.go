@@ -192,12 +192,12 @@ func hasNUL(json string) bool {
 func (t *transaction) RemoveEnded(ctx context.Context, tenant string, now schedule.Instant) ([]store.Change, error) {
 	var bundles, tuples array
 	var row int64
-	ended, err := t.tx.QueryContext(ctx, readEndedHolders, tenant, now.String())
+	overdue, err := t.tx.QueryContext(ctx, readEndedHolders, tenant, now.String())
 	if err != nil {
 		return nil, mapError(ctx, err)
 	}
-	removed, err := readRows(ctx, nil, store.TableHolder, ended, func(s *scanner) { bundles.addText(s.text("bundle")) })
-	if err != nil || len(removed) == 0 {
+	ended, err := readRows(ctx, nil, store.TableHolder, overdue, func(s *scanner) { bundles.addText(s.text("bundle")) })
+	if err != nil || len(ended) == 0 {
 		return nil, err
 	}
 	if err := t.exec(ctx, removeEndedHolders, tenant, now.String()); err != nil {
@@ -207,17 +207,26 @@ func (t *transaction) RemoveEnded(ctx context.Context, tenant string, now schedu
 	if err != nil {
 		return nil, mapError(ctx, err)
 	}
-	if removed, err = readRows(ctx, removed, store.TableTuple, unheld, func(*scanner) { tuples.addNumber(row) }, &row); err != nil {
+	removed, err := readRows(ctx, nil, store.TableTuple, unheld, func(*scanner) { tuples.addNumber(row) }, &row)
+	if err != nil {
 		return nil, err
 	}
 	if err := t.exec(ctx, removeTuples, tuples.String()); err != nil {
 		return nil, err
 	}
-	changes := make([]store.Change, len(removed))
-	for i, row := range removed {
-		changes[i] = store.Change{RowID: row.RowID, Before: row.Body}
+	return deletions(removed, ended), nil
+}
+
+// deletions puts tuples before holders, as the ledger's order has them: rows come mostly in the order in which they were
+// written, so that there is little left to sort.
+func deletions(tuples, holders []store.Row) []store.Change {
+	changes := make([]store.Change, 0, len(tuples)+len(holders))
+	for _, rows := range [][]store.Row{tuples, holders} {
+		for _, row := range rows {
+			changes = append(changes, store.Change{RowID: row.RowID, Before: row.Body})
+		}
 	}
-	return changes, nil
+	return changes
 }
 
 // array is a JSON array under construction.
