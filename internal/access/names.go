@@ -1,23 +1,20 @@
 package access
 
-import (
-	"math/bits"
-	"strings"
-)
+import "math/bits"
 
-// names finds the index of a name: a user, a department, an object, a field or action of it. A decision looks up seven
-// or eight of them. The table is sparse enough to answer with one look, and a slot tells by the hash whether the name is
-// worth comparing. The names' letters stand one after the other, not where each was read, so that they share cache lines.
+// names finds the index of a name: of a user, a department, an object, a field or action of it. A decision looks up seven
+// or eight of them, and each waits for memory. So the table is sparse enough to answer with one look, and a slot holds
+// so much of the name that one of up to sixteen bytes is compared without reading it anywhere else.
 type names struct {
 	list  []string
 	slots []nameSlot // linear probing
 	mask  uint64
 }
 
-// nameSlot is empty where its index is none.
 type nameSlot struct {
-	hash  uint32 // the half that does not choose the slot
-	index int32
+	key    nameKey
+	length int32
+	index  int32 // one more than it; zero where the slot is free
 }
 
 // newNames indexes a list. Of equal names the first counts.
@@ -26,63 +23,55 @@ func newNames(list []string) names {
 	for size < 2*len(list) {
 		size *= 2
 	}
-	n := names{list: together(list), slots: make([]nameSlot, size), mask: uint64(size - 1)}
-	for at := range n.slots {
-		n.slots[at].index = none
-	}
+	n := names{list: list, slots: make([]nameSlot, size), mask: uint64(size - 1)}
 	for i, name := range list {
 		if _, known := n.find(name); known {
 			continue
 		}
-		hash := hashName(name)
+		key, hash := keyOf(name)
 		at := hash & n.mask
-		for n.slots[at].index != none {
+		for n.slots[at].index != 0 {
 			at = (at + 1) & n.mask
 		}
-		n.slots[at] = nameSlot{uint32(hash >> 32), int32(i)}
+		n.slots[at] = nameSlot{key, int32(len(name)), int32(i + 1)}
 	}
 	return n
 }
 
-// together copies the names into one string, and cuts them out of it.
-func together(list []string) []string {
-	all := strings.Join(list, "")
-	copied := make([]string, len(list))
-	for i, name := range list {
-		copied[i], all = all[:len(name)], all[len(name):]
-	}
-	return copied
-}
-
 func (n *names) find(name string) (int32, bool) {
-	hash := hashName(name)
+	key, hash := keyOf(name)
 	for at := hash & n.mask; ; at++ {
-		slot := n.slots[at&n.mask]
-		if slot.index == none {
+		slot := &n.slots[at&n.mask]
+		if slot.index == 0 {
 			return none, false
 		}
-		if slot.hash == uint32(hash>>32) && n.list[slot.index] == name {
-			return slot.index, true
+		if slot.key == key && int(slot.length) == len(name) && (len(name) <= keyBytes || n.list[slot.index-1] == name) {
+			return slot.index - 1, true
 		}
 	}
 }
 
-// hashName mixes sixteen bytes at a time, and of what is left the first and last ones (the multiplication of wyhash).
-func hashName(s string) uint64 {
-	hash := uint64(len(s))
-	for ; len(s) > 16; s = s[16:] {
-		hash = mix(eight(s)^hash, eight(s[8:]))
+// nameKey is the last sixteen bytes of a name, or all of a shorter one. With the length it is the name itself, if that is
+// not longer.
+type nameKey struct{ a, b uint64 }
+
+const keyBytes = 16
+
+// keyOf also hashes the name, sixteen bytes at a time (the multiplication of wyhash).
+func keyOf(s string) (key nameKey, hash uint64) {
+	hash = uint64(len(s))
+	for ; len(s) > keyBytes; s = s[8:] {
+		hash = mix(hash^eight(s), hash)
 	}
-	var a, b uint64
 	switch n := len(s); {
-	case n >= 4: // two pairs of four bytes: for eight bytes and more they do not overlap
+	case n >= 4: // both ends and, from eight bytes on, what lies between: parts may overlap, none is left out
 		middle := n >> 3 << 2
-		a = four(s)<<32 | four(s[middle:])
-		b = four(s[n-4:])<<32 | four(s[n-4-middle:])
+		key.a = four(s)<<32 | four(s[middle:])
+		key.b = four(s[n-4:])<<32 | four(s[n-4-middle:])
 	case n > 0:
-		a = uint64(s[0])<<16 | uint64(s[n>>1])<<8 | uint64(s[n-1])
+		key.a = uint64(s[0])<<16 | uint64(s[n>>1])<<8 | uint64(s[n-1])
 	}
-	return mix(a^hash, b)
+	return key, mix(key.a^hash, key.b)
 }
 
 func mix(a, b uint64) uint64 {
@@ -95,8 +84,4 @@ func four(s string) uint64 {
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
 
-func eight(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
+func eight(s string) uint64 { return four(s) | four(s[4:])<<32 }
