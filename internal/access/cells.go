@@ -124,12 +124,17 @@ func (q *question) sumGrants() Effect {
 	return Allow
 }
 
-// sumSpecial adds what the special tuples of a cell give on the record.
+// sumSpecial adds what the special tuples of a cell give on the record. Of one that gives nothing more it does not ask
+// whether it covers the record: conditions cost more than all else.
 func (q *question) sumSpecial(tuples []uint64) {
 	words := q.object.words
 	for ; len(tuples) > 0; tuples = tuples[1+int(recordStates)*words:] {
+		given := tuples[1+int(q.state)*words:][:words]
+		if !q.gained.lacks(given) {
+			continue
+		}
 		if h := specialHeader(tuples[0]); q.takesIn(h.scopes(), h.condition(), h.selection()) {
-			q.gained.widen(tuples[1+int(q.state)*words:][:words])
+			q.gained.widen(given)
 		}
 	}
 }

@@ -33,6 +33,16 @@ func widen(sum, words []uint64) {
 	}
 }
 
+// lacks says whether the words would add something.
+func (g *gains) lacks(words []uint64) bool {
+	for i, word := range words {
+		if word&^g[i] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func (g *gains) narrow(words []uint64) {
 	for i, word := range words {
 		g[i] &= word
