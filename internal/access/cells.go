@@ -1,25 +1,19 @@
 package access
 
-import "math/bits"
-
 // A cell is what a bundle gives on an object, laid out for the common question: one about a record, without an
 // explanation. Tuples that select by scopes alone are summed up a scope: whatever record the scope takes in, all of them
 // cover it, so the union of their gains is what they give it. That merges nothing across records. Tuples with conditions
 // or selections follow one by one.
 //
-// In Policy.cells a cell is a header, a row of gains for each scope that it has, narrowest first, and then for each
-// special tuple a header and a row.
+// The cells lie far apart in memory, and a question has as many as the user has bundles. So each scope has a table of
+// rows of its own: the question stands to the record by few scopes, mostly by all alone, and reads a row of these from
+// each cell, and of the others nothing.
+//
+// In Policy.special a tuple is a header and a row of gains for each state of a record.
 
-// cellHeader packs the scopes that have rows and the number of special tuples.
-type cellHeader uint64
-
-func newCellHeader(scopes Scopes, special int) cellHeader {
-	return cellHeader(scopes) | cellHeader(special)<<8
-}
-
-func (h cellHeader) scopes() Scopes { return Scopes(h) }
-
-func (h cellHeader) special() int { return int(h >> 8) }
+// cell says where a bundle's rows on an object start, in each of the tables alike, and where its special tuples, which end
+// where the next cell's start. Bundles that have nothing on an object share the rows at the start.
+type cell struct{ rows, special uint32 }
 
 // specialHeader packs a special tuple's scopes, condition and selection; the latter are one more than their index, zero
 // where there is none.
@@ -44,56 +38,84 @@ const (
 	recordStates
 )
 
-// appendCell sums up the plain tuples and lists the special ones that stand behind them.
-func (p *Policy) appendCell(o *object, state recordState, plain, special []tuple) {
-	var scopes Scopes
-	for i := range plain {
-		scopes |= plain[i].scopes
+func (b *policyBuilder) startCells() {
+	p := b.policy
+	p.cells = make([]cell, len(p.spans)+1)
+	words := 0
+	for i := range p.objects {
+		words = max(words, p.objects[i].words)
 	}
-	p.cells = append(p.cells, uint64(newCellHeader(scopes, len(special))))
-	for scope := ScopeOwn; scope <= ScopeAll; scope <<= 1 {
-		if !scopes.Has(scope) {
-			continue
+	b.growRows(words)
+}
+
+// growRows appends an empty row to every table, and says where it starts.
+func (b *policyBuilder) growRows(words int) (at uint32) {
+	var empty gains
+	for state := range b.policy.rows {
+		for scope, rows := range b.policy.rows[state] {
+			at = uint32(len(rows))
+			b.policy.rows[state][scope] = append(rows, empty[:words]...)
 		}
-		var sum gains
-		for i := range plain {
-			if plain[i].scopes.Has(scope) {
-				sum.widen(p.gainsOf(o, plain[i].gains[state]))
+	}
+	return at
+}
+
+// addCell sums up the plain tuples and lists the special ones that stand behind them.
+func (b *policyBuilder) addCell(pair int, o *object, plain, special []tuple) {
+	p := b.policy
+	at := b.growRows(o.words)
+	p.cells[pair].rows = at
+	for i := range plain {
+		for state, start := range plain[i].gains {
+			given := p.gainsOf(o, start)
+			for left := plain[i].scopes; left != 0; left &= left - 1 {
+				widen(p.rows[state][left.narrowest()][at:], given)
 			}
 		}
-		p.cells = append(p.cells, sum[:o.words]...)
 	}
 	for i := range special {
-		p.cells = append(p.cells, uint64(newSpecialHeader(&special[i])))
-		p.cells = append(p.cells, p.gainsOf(o, special[i].gains[state])...)
+		p.special = append(p.special, uint64(newSpecialHeader(&special[i])))
+		for _, start := range special[i].gains {
+			p.special = append(p.special, p.gainsOf(o, start)...)
+		}
+	}
+	p.cells[pair+1].special = uint32(len(p.special))
+}
+
+// finishCells lets the cells without special tuples of their own end where the one before ends.
+func (b *policyBuilder) finishCells() {
+	cells := b.policy.cells
+	for i := range cells[1:] {
+		cells[i+1].special = max(cells[i+1].special, cells[i].special)
 	}
 }
 
 func (p *Policy) gainsOf(o *object, at uint32) []uint64 { return p.gains[at : int(at)+o.words] }
 
 // sumGrants is walkGrants for a question with a record and without a trace. It goes through the holdings eight at a time
-// and fetches all their headers before it looks at one: the cells lie far apart in memory, and so the processor waits
-// for them together and not one after the other.
+// and finds all their cells before it looks into one, so that the processor waits for them together and not one after
+// the other.
 func (q *question) sumGrants() Effect {
-	p := q.policy
-	cellOf := p.cellOf[q.state]
-	var (
-		found   [8]uint32
-		headers [8]cellHeader
-	)
+	type place struct{ rows, special, end uint32 }
+	p, words := q.policy, q.object.words
+	var found [8]place
 	for held := p.holdingsOf(q.user); len(held) > 0; held = held[min(len(held), len(found)):] {
 		n := 0
 		for _, h := range held[:min(len(held), len(found))] {
 			if h.window == none || p.windows[h.window].Active(q.now) {
-				found[n] = cellOf[int(h.bundle)*len(p.objects)+int(q.objectID)]
+				cells := p.cells[int(h.bundle)*len(p.objects)+int(q.objectID):]
+				found[n] = place{cells[0].rows, cells[0].special, cells[1].special}
 				n++
 			}
 		}
-		for i, at := range found[:n] {
-			headers[i] = cellHeader(p.cells[at])
+		for left := q.covered; left != 0; left &= left - 1 {
+			rows := p.rows[q.state][left.narrowest()]
+			for _, at := range found[:n] {
+				q.gained.widen(rows[at.rows:][:words])
+			}
 		}
-		for i, at := range found[:n] {
-			q.sumCell(headers[i], p.cells[at+1:])
+		for _, at := range found[:n] {
+			q.sumSpecial(p.special[at.special:at.end])
 		}
 	}
 	if !q.gained.has(int(q.action)) {
@@ -102,21 +124,17 @@ func (q *question) sumGrants() Effect {
 	return Allow
 }
 
-// sumCell adds what a cell gives on the record.
-func (q *question) sumCell(header cellHeader, rows []uint64) {
-	words, scopes := q.object.words, header.scopes()
-	if scopes.Has(ScopeSubordinates) && !q.knowsLine {
-		q.standsAbove()
-	}
-	for hit := scopes & q.covered; hit != 0; hit &= hit - 1 {
-		row := words * bits.OnesCount8(uint8(scopes&(hit&-hit-1)))
-		q.gained.widen(rows[row : row+words])
-	}
-	rows = rows[words*bits.OnesCount8(uint8(scopes)):]
-	for range header.special() {
-		if h := specialHeader(rows[0]); q.takesIn(h.scopes(), h.condition(), h.selection()) {
-			q.gained.widen(rows[1 : 1+words])
+// sumSpecial adds what the special tuples of a cell give on the record. Of one that gives nothing more it does not ask
+// whether it covers the record: conditions cost more than all else.
+func (q *question) sumSpecial(tuples []uint64) {
+	words := q.object.words
+	for ; len(tuples) > 0; tuples = tuples[1+int(recordStates)*words:] {
+		given := tuples[1+int(q.state)*words:][:words]
+		if !q.gained.lacks(given) {
+			continue
 		}
-		rows = rows[1+words:]
+		if h := specialHeader(tuples[0]); q.takesIn(h.scopes(), h.condition(), h.selection()) {
+			q.gained.widen(given)
+		}
 	}
 }

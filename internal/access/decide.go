@@ -38,9 +38,8 @@ type question struct {
 	// Equal sets of conditions are asked once: which of the first 64 were asked, and which of these hold.
 	conditionsKnown, conditionsHold uint64
 
-	// covered holds the scopes by which the user stands to the record, as far as they are known yet.
+	// covered holds the scopes by which the user stands to the record.
 	covered          Scopes
-	knowsLine        bool
 	recordDepartment int32
 	scoped           *Record // whose owner and department decide: the record's own, or its parent's
 }
@@ -184,13 +183,16 @@ func (q *question) standTo(record *Record) {
 		}
 	}
 	record = q.scoped
-	if record.Owner != "" && record.Owner == q.request.User {
+	switch {
+	case record.Owner != "" && record.Owner == q.request.User:
 		q.covered |= ScopeOwn
+	case q.leads(record.Owner):
+		q.covered |= ScopeSubordinates
 	}
 	if slices.Contains(record.Participants, q.request.User) {
 		q.covered |= ScopeInvolved
 	}
-	department, known := q.policy.departments[record.Department]
+	department, known := q.policy.departments.find(record.Department)
 	if !known {
 		return
 	}
@@ -208,18 +210,14 @@ func (q *question) standTo(record *Record) {
 	}
 }
 
-// standsAbove adds subordinates where the owner's reporting line contains the user. It is looked up only when a tuple
-// has that scope.
-func (q *question) standsAbove() {
-	q.knowsLine = true
-	if q.scoped == nil {
-		return
+// leads says whether the reporting line of the user of that name contains the one who asks. Most have nobody below
+// them, and of these there is nothing to look up.
+func (q *question) leads(name string) bool {
+	if q.account.last == q.user+1 {
+		return false
 	}
-	if owner, known := q.policy.users[q.scoped.Owner]; known {
-		if number := q.policy.accounts[owner].number; q.account.number < number && number < q.account.last {
-			q.covered |= ScopeSubordinates
-		}
-	}
+	user, known := q.policy.users.find(name)
+	return known && q.user < user && user < q.account.last
 }
 
 // checkGrants: at least one live grant covers action and record. On the way it takes the level of every field asked
@@ -293,9 +291,6 @@ func (q *question) covers(t *tuple) bool {
 }
 
 func (q *question) takesIn(scopes Scopes, condition, selection int32) bool {
-	if scopes.Has(ScopeSubordinates) && !q.knowsLine {
-		q.standsAbove()
-	}
 	if scopes&q.covered == 0 && (selection == none || !q.selects(&q.policy.selections[selection])) {
 		return false
 	}

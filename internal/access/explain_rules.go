@@ -108,7 +108,7 @@ func (q *question) describe(a Approver) string {
 		return a.User
 	}
 	if manager := q.policy.managerOf(q.user); manager != none {
-		return fmt.Sprintf("%s, manager of %s", q.policy.nameOf(manager), q.request.User)
+		return fmt.Sprintf("%s, manager of %s", q.policy.users.list[manager], q.request.User)
 	}
 	return fmt.Sprintf("the manager of %s, who has none that may approve", q.request.User)
 }
@@ -116,7 +116,7 @@ func (q *question) describe(a Approver) string {
 // approversOf names those who may give the approval that a rule asks for.
 func (q *question) approversOf(g *guard) []string {
 	approvers := []string{}
-	for name := range q.policy.users {
+	for _, name := range q.policy.users.list {
 		if q.mayApprove(name, g.approve.By) {
 			approvers = append(approvers, name)
 		}
@@ -143,16 +143,6 @@ func (q *question) capped(i int) string {
 	field, _ := q.object.fields.find(q.request.Fields[i])
 	if c := q.object.ceilings[field]; c.by != "" && q.levels[i] == c.level {
 		return ": guardrail " + c.by + " allows no more"
-	}
-	return ""
-}
-
-// nameOf is an account's name. Only explanations ask.
-func (p *Policy) nameOf(user int32) string {
-	for name, id := range p.users {
-		if id == user {
-			return name
-		}
 	}
 	return ""
 }

@@ -21,12 +21,26 @@ type gains [maxWords]uint64
 
 func (g *gains) add(bit int) { g[bit>>6] |= 1 << (bit & 63) }
 
-func (g *gains) has(bit int) bool { return g[bit>>6]>>(bit&63)&1 != 0 }
+func (g *gains) bit(bit int) uint64 { return g[bit>>6] >> (bit & 63) & 1 }
 
-func (g *gains) widen(words []uint64) {
+func (g *gains) has(bit int) bool { return g.bit(bit) != 0 }
+
+func (g *gains) widen(words []uint64) { widen(g[:], words) }
+
+func widen(sum, words []uint64) {
 	for i, word := range words {
-		g[i] |= word
+		sum[i] |= word
 	}
+}
+
+// lacks says whether the words would add something.
+func (g *gains) lacks(words []uint64) bool {
+	for i, word := range words {
+		if word&^g[i] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *gains) narrow(words []uint64) {
@@ -48,13 +62,9 @@ func (o *object) levelBit(field int32, level Level) int {
 	return len(o.actions.list) + (int(level)-1)*len(o.fields.list) + int(field)
 }
 
-// level reads a field's level.
+// level reads a field's level: as many of the planes have its bit, for who reaches a level reaches those below.
 func (o *object) level(g *gains, field int32) Level {
-	level := LevelNone
-	for level < LevelEdit && g.has(o.levelBit(field, level+1)) {
-		level++
-	}
-	return level
+	return Level(g.bit(o.levelBit(field, LevelMasked)) + g.bit(o.levelBit(field, LevelRead)) + g.bit(o.levelBit(field, LevelEdit)))
 }
 
 // pack writes the tuple's gains on a stored and on a proposed record, and says where they start.

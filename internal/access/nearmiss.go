@@ -3,7 +3,6 @@ package access
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -19,7 +18,7 @@ func (p *Policy) NearMisses(now schedule.Instant, request *Request) []string {
 	q := question{policy: p, now: now, request: request, levels: make([]Level, len(request.Fields))}
 	q.checkRevocation(nil)
 	if _, done := q.checkAccount(nil); done {
-		return meant("user", request.User, Nearest(request.User, maps.Keys(p.users)))
+		return meant("user", request.User, Nearest(request.User, slices.Values(p.users.list)))
 	}
 	if _, done := q.checkCatalogue(nil); done {
 		return q.meantInCatalogue()

@@ -3,7 +3,6 @@ package access
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -15,8 +14,8 @@ import (
 // holdings, for each the span of its bundle's tuples on the object, and the tuples. What facts name but nobody declared
 // is left out: a policy can only be narrower than the facts it was made from.
 type Policy struct {
-	users       map[string]int32
-	departments map[string]int32
+	users       names // in the order of their accounts
+	departments names
 	objectIDs   names
 
 	accounts    []account
@@ -26,8 +25,10 @@ type Policy struct {
 	bundles     []string  // their names
 	holdings    []holding // the accounts' bundles
 	windows     []schedule.Window
-	cellOf      [recordStates][]uint32 // bundle × object → where in cells; 0 where the bundle has nothing on the object
-	cells       []uint64               // see cells.go
+
+	cells   []cell                             // bundle × object, and one more; see cells.go
+	rows    [recordStates][scopeCount][]uint64 // the cells' plain tuples
+	special []uint64                           // the cells' special tuples
 
 	spans      []span   // bundle × object → tuples
 	tuples     []tuple  // by bundle and object
@@ -57,15 +58,14 @@ type person struct {
 // none is the index of what is not there.
 const none int32 = -1
 
-// account is a user. The accounts' holdings and memberships stand in the order of the accounts, so those of one end where
-// the next one's begin; there is one account more than users.
+// account is a user. The accounts stand in the order of the reporting lines: those whose line contains an account are
+// just those after it, before last. The holdings and memberships stand in the order of the accounts, so those of one end
+// where the next one's begin; there is one account more than users.
 type account struct {
 	holdings    uint32
 	memberships uint32
-	// number counts the accounts so that those whose reporting line contains this one are just those after it, before
-	// last.
-	number, last uint32
-	active       bool
+	last        int32
+	active      bool
 }
 
 func (p *Policy) holdingsOf(user int32) []holding {
@@ -149,8 +149,7 @@ func NewPolicy(f Facts) *Policy {
 
 // find is the account of a name.
 func (p *Policy) find(user string) (int32, bool) {
-	id, known := p.users[user]
-	return id, known
+	return p.users.find(user)
 }
 
 type policyBuilder struct {
@@ -163,11 +162,8 @@ type policyBuilder struct {
 
 func newPolicyBuilder(f Facts) *policyBuilder {
 	return &policyBuilder{
-		facts: f,
-		policy: &Policy{
-			users:       make(map[string]int32, len(f.Users)),
-			departments: make(map[string]int32, len(f.Departments)),
-		},
+		facts:      f,
+		policy:     &Policy{},
 		bundles:    make(map[string]int32),
 		conditions: make(map[string]int32),
 	}
@@ -175,13 +171,15 @@ func newPolicyBuilder(f Facts) *policyBuilder {
 
 func (b *policyBuilder) indexDepartments() {
 	p := b.policy
-	for _, d := range b.facts.Departments {
-		p.departments[d.Department] = int32(len(p.departments))
+	list := make([]string, len(b.facts.Departments))
+	for i, d := range b.facts.Departments {
+		list[i] = d.Department
 	}
-	p.ancestors = make([][]int32, len(p.departments))
+	p.departments = newNames(list)
+	p.ancestors = make([][]int32, len(list))
 	for _, c := range b.facts.Closure {
-		department, known := p.departments[c.Department]
-		ancestor, knownToo := p.departments[c.Ancestor]
+		department, known := p.departments.find(c.Department)
+		ancestor, knownToo := p.departments.find(c.Ancestor)
 		if known && knownToo {
 			p.ancestors[department] = append(p.ancestors[department], ancestor)
 		}
@@ -245,18 +243,25 @@ func (o *object) bit(action string) uint64 {
 
 func (b *policyBuilder) indexUsers() {
 	p := b.policy
-	p.accounts = make([]account, len(b.facts.Users)+1)
-	p.people = make([]person, len(b.facts.Users))
-	for i, u := range b.facts.Users {
-		p.users[u.User] = int32(i)
-		p.people[i] = person{u.State, u.Type, none, u.RevokedBy}
-		p.accounts[i].active = u.State == StateActive && u.RevokedBy == ""
+	order, last := reportingOrder(b.facts.Users)
+	list := make([]string, len(order))
+	p.accounts = make([]account, len(order)+1)
+	p.people = make([]person, len(order))
+	for i, fact := range order {
+		u := &b.facts.Users[fact]
+		list[i], p.people[i] = u.User, person{u.State, u.Type, none, u.RevokedBy}
+		p.accounts[i].active, p.accounts[i].last = u.State == StateActive && u.RevokedBy == "", last[i]
 	}
-	b.numberReportingLines()
-	departments := make([][]int32, len(b.facts.Users))
+	p.users = newNames(list)
+	for i, fact := range order {
+		if manager, known := p.users.find(b.facts.Users[fact].Manager); known {
+			p.people[i].manager = manager
+		}
+	}
+	departments := make([][]int32, len(order))
 	for _, m := range b.facts.Memberships {
-		user, known := p.users[m.User]
-		department, knownToo := p.departments[m.Department]
+		user, known := p.users.find(m.User)
+		department, knownToo := p.departments.find(m.Department)
 		if known && knownToo {
 			departments[user] = append(departments[user], department)
 		}
@@ -267,37 +272,45 @@ func (b *policyBuilder) indexUsers() {
 	}
 }
 
-// numberReportingLines walks every reporting line from the top, so that "contains in its line" is a comparison of
-// numbers. An account on a cycle, which facts have only when tampered with, is reached from no top and below nobody.
-func (b *policyBuilder) numberReportingLines() {
-	p := b.policy
-	reports := make([][]int32, len(p.accounts))
+// reportingOrder walks every reporting line from the top: behind a user come all whose line contains it, as far as last
+// says, so that "contains in its line" is a comparison of numbers. Who is on a cycle or reports to one, which facts have
+// only when tampered with, is reached from no top; these come at the end, above and below nobody.
+func reportingOrder(users []UserFact) (order, last []int32) {
+	list := make([]string, len(users))
+	for i := range users {
+		list[i] = users[i].User
+	}
+	index := newNames(list)
+	reports := make([][]int32, len(users))
 	var tops []int32
-	for i, u := range b.facts.Users {
-		if manager, known := p.users[u.Manager]; known && u.Manager != "" {
-			p.people[i].manager = manager
+	for i := range users {
+		if manager, known := index.find(users[i].Manager); known && users[i].Manager != "" {
 			reports[manager] = append(reports[manager], int32(i))
 		} else {
 			tops = append(tops, int32(i))
 		}
 	}
-	next := uint32(0)
+	reached := make([]bool, len(users))
+	last = make([]int32, len(users))
 	var visit func(int32)
 	visit = func(user int32) {
-		a := &p.accounts[user]
-		a.number = next
-		next++
+		at := len(order)
+		order, reached[user] = append(order, user), true
 		for _, report := range reports[user] {
 			visit(report)
 		}
-		a.last = next
-	}
-	for i := range p.accounts {
-		p.accounts[i].number = math.MaxUint32
+		last[at] = int32(len(order))
 	}
 	for _, top := range tops {
 		visit(top)
 	}
+	for i := range users {
+		if !reached[i] {
+			order = append(order, int32(i))
+			last[len(order)-1] = int32(len(order))
+		}
+	}
+	return order, last
 }
 
 // placed is a tuple's place in the order of tuples.
@@ -312,10 +325,7 @@ func (b *policyBuilder) indexTuples() {
 	p := b.policy
 	order := b.placeTuples()
 	p.spans = make([]span, len(p.bundles)*len(p.objects))
-	for state := range p.cellOf {
-		p.cellOf[state] = make([]uint32, len(p.spans))
-	}
-	p.cells = make([]uint64, 1, 1+2*len(order)) // the first is an empty cell, for bundles that have nothing on an object
+	b.startCells()
 	p.tuples = make([]tuple, 0, len(order))
 	p.sources = make([]tupleSource, 0, len(order))
 	for i := 0; i < len(order); {
@@ -334,11 +344,9 @@ func (b *policyBuilder) indexTuples() {
 		all := p.tuples[start:]
 		pair := int(first.bundle)*len(p.objects) + int(first.object)
 		p.spans[pair] = span{start, uint32(len(p.tuples))}
-		for state := range recordStates {
-			p.cellOf[state][pair] = uint32(len(p.cells))
-			p.appendCell(o, state, all[:plain], all[plain:])
-		}
+		b.addCell(pair, o, all[:plain], all[plain:])
 	}
+	b.finishCells()
 }
 
 func (b *policyBuilder) placeTuples() []placed {
@@ -414,7 +422,7 @@ func (b *policyBuilder) indexConditions(o *object, where []WhereFact) int32 {
 
 func (b *policyBuilder) departmentIDs(names []string) (ids []int32) {
 	for _, name := range names {
-		if id, known := b.policy.departments[name]; known {
+		if id, known := b.policy.departments.find(name); known {
 			ids = append(ids, id)
 		}
 	}
@@ -432,7 +440,7 @@ func (b *policyBuilder) indexHoldings() {
 	list := make([]held, 0, len(b.facts.Holders))
 	for i := range b.facts.Holders {
 		h := &b.facts.Holders[i]
-		user, known := p.users[h.User]
+		user, known := p.users.find(h.User)
 		bundleID, knownToo := b.bundles[h.Bundle]
 		if known && knownToo && !h.Window.Empty() {
 			list = append(list, held{user, bundleID, h})

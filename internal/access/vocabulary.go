@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 )
 
@@ -76,10 +77,15 @@ const (
 	ScopeAll
 )
 
+const scopeCount = len(scopeNames)
+
 var scopeNames = [...]string{"own", "involved", "subordinates", "department", "departmentAndBelow", "all"}
 
 // Has says whether the set contains the scope.
 func (s Scopes) Has(scope Scopes) bool { return s&scope != 0 }
+
+// narrowest is the index of the narrowest scope of the set.
+func (s Scopes) narrowest() int { return bits.TrailingZeros8(uint8(s)) }
 
 // Names lists the scopes of the set, narrowest first. The caller must not change the list: there is one a set.
 func (s Scopes) Names() []string { return scopeSets[s&allScopes] }
