@@ -133,6 +133,14 @@ const (
 
 	DriftObserve = "Observe"
 	DriftEnforce = "Enforce"
+
+	DecisionApprove = "Approve"
+	DecisionDeny    = "Deny"
+
+	// ReasonGivenMissing is deny.when.reason of a request that gives no reason.
+	ReasonGivenMissing = "Missing"
+	// TargetDepartmentOther is approve.when.targetDepartment of a record that leaves its department.
+	TargetDepartmentOther = "Other"
 )
 
 // Status is what the operator reports of an object.

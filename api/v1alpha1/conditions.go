@@ -64,6 +64,58 @@ const (
 	ReasonRevoked = "Revoked"
 )
 
+// The reasons of a UserBinding or TemporaryGrant that a Guardrail concerns, besides ApprovalPending, Approved and Denied.
+const (
+	// ReasonApprovedInPart: what some of the users would get is approved, and counts; the rest waits. Ready=True.
+	ReasonApprovedInPart = "ApprovedInPart"
+	// ReasonTooLong: the window is longer than a Guardrail allows. It confers nothing.
+	ReasonTooLong = "TooLong"
+	// ReasonEmergencyTooLong: an emergency lasts longer than four hours. It confers nothing.
+	ReasonEmergencyTooLong = "EmergencyTooLong"
+	// ReasonNeedsNamedUsers: what needs approval names users, and here a selector would give it. That subject confers
+	// nothing.
+	ReasonNeedsNamedUsers = "NeedsNamedUsers"
+	// ReasonEmergencyUnreviewed: the access was taken in an emergency, without approval, and nobody has reviewed it yet.
+	// Ready=True.
+	ReasonEmergencyUnreviewed = "EmergencyUnreviewed"
+)
+
+// The reasons of a Guardrail. Both are Ready=True: the rule is in force, and what it found is for people to judge.
+const (
+	// ReasonHoldersOutOfRange: a role has fewer or more holders than the guardrail wants. Nobody loses access by it.
+	ReasonHoldersOutOfRange = "HoldersOutOfRange"
+	// ReasonDutiesHeldTogether: somebody holds the rights to duties that are to be separate. On one record they still
+	// cannot exercise both.
+	ReasonDutiesHeldTogether = "DutiesHeldTogether"
+)
+
+// The reasons of an Approval.
+const (
+	// ReasonCounted: it counts for (or, as a no, against) what it names.
+	ReasonCounted = "Counted"
+	// ReasonNotCounted: it does not count now; the message says why (the effect has become wider, the approver is the
+	// subject or the requester, or is not among those who may). Ready=True: nothing is broken.
+	ReasonNotCounted = "NotCounted"
+	// ReasonNotNeeded: nothing asks for an approval of what it names.
+	ReasonNotNeeded = "NotNeeded"
+	// ReasonApproverUnknown: no User has the approver's username among its identities.
+	ReasonApproverUnknown = "ApproverUnknown"
+	// ReasonAdmissionNotInForce, also of a PermissionStore: the policy that checks approvals is missing, weaker than the
+	// shipped one, or was changed a moment ago. What is approved meanwhile does not count.
+	ReasonAdmissionNotInForce = "AdmissionNotInForce"
+	// ReasonAdmissionUnproven: the policy that checks approvals was not in force, unchanged, when this one was made, so
+	// that anybody may have made it. It does not count.
+	ReasonAdmissionUnproven = "AdmissionUnproven"
+)
+
+// The reasons of a Revocation.
+const (
+	// ReasonInForce: what it names confers nothing.
+	ReasonInForce = "InForce"
+	// ReasonLifted: its lift was approved; it takes nothing away any more.
+	ReasonLifted = "Lifted"
+)
+
 // The reasons of a User, a Department and an ObjectType.
 const (
 	// ReasonSuspended: the account is suspended; its user has no access for now.

@@ -26,6 +26,9 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&User{}, &UserList{},
 		&Department{}, &DepartmentList{},
 		&ObjectType{}, &ObjectTypeList{},
+		&Guardrail{}, &GuardrailList{},
+		&Approval{}, &ApprovalList{},
+		&Revocation{}, &RevocationList{},
 		&PermissionStore{}, &PermissionStoreList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)

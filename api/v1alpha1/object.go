@@ -22,6 +22,9 @@ var (
 	_ Object = (*User)(nil)
 	_ Object = (*Department)(nil)
 	_ Object = (*ObjectType)(nil)
+	_ Object = (*Guardrail)(nil)
+	_ Object = (*Approval)(nil)
+	_ Object = (*Revocation)(nil)
 	_ Object = (*PermissionStore)(nil)
 )
 
@@ -42,6 +45,15 @@ func (o *Department) GetStatus() *Status { return &o.Status }
 
 // GetStatus implements Object.
 func (o *ObjectType) GetStatus() *Status { return &o.Status }
+
+// GetStatus implements Object.
+func (o *Guardrail) GetStatus() *Status { return &o.Status }
+
+// GetStatus implements Object.
+func (o *Approval) GetStatus() *Status { return &o.Status }
+
+// GetStatus implements Object.
+func (o *Revocation) GetStatus() *Status { return &o.Status }
 
 // GetStatus implements Object.
 func (o *PermissionStore) GetStatus() *Status { return &o.Status.Status }

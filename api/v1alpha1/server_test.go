@@ -151,6 +151,9 @@ func TestExplainTeaches(t *testing.T) {
 		"objecttypes.spec.fields.mask.keepFirst": "Only for Keep",
 		"users.spec.state":                       "Only Active has access",
 		"departments.spec.parent":                "Unset at the root",
+		"guardrails.spec.rules.admit.maxHolders": "keep their access",
+		"approvals.spec.effect":                  "64 hexadecimal digits",
+		"revocations.spec.role":                  "what its heirs have",
 	} {
 		out := kubectl(t, "explain", path, "--api-version=crmaccess.io/v1alpha1")
 		if !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
@@ -170,4 +173,36 @@ func typedClient(t testing.TB) client.Client {
 		t.Fatal(err)
 	}
 	return client.WithFieldValidation(c, metav1.FieldValidationStrict)
+}
+
+func TestAnAnswerAndARevocationNeverChange(t *testing.T) {
+	server, ctx, namespace := newClient(t), context.Background(), env.Namespace(t)
+	for kind, change := range map[string]struct{ path, to, refused string }{
+		"Approval":   {"decision", "Deny", "an Approval cannot be changed: make a new one"},
+		"Revocation": {"reason", "found again", "a Revocation cannot be changed: make a new one"},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			for _, c := range testenv.Grammar(t) {
+				if c.Name != "the example of "+kind+" is accepted" {
+					continue
+				}
+				c.Object.SetNamespace(namespace)
+				if err := server.Create(ctx, c.Object); err != nil {
+					t.Fatal(err)
+				}
+				c.Object.SetLabels(map[string]string{"reviewed": "yes"})
+				if err := server.Update(ctx, c.Object); err != nil {
+					t.Errorf("a label: %v", err)
+				}
+				if err := unstructured.SetNestedField(c.Object.Object, change.to, "spec", change.path); err != nil {
+					t.Fatal(err)
+				}
+				if err := server.Update(ctx, c.Object); err == nil || !strings.Contains(err.Error(), change.refused) {
+					t.Errorf("got %v, want it refused with %q", err, change.refused)
+				}
+				return
+			}
+			t.Fatal("the grammar has no example of it")
+		})
+	}
 }

@@ -72,7 +72,7 @@ var shapes = map[string]func(n int) object{
 	"a UserBinding of the worst titles": func(n int) object {
 		subject := object{"selector": object{"departmentTree": longName, "title": longTitle}}
 		return object{"kind": "UserBinding", "spec": object{
-			"subjects": times(n, subject), "roles": times(100, longName), "justification": strings.Repeat("&", 1024)}}
+			"subjects": times(n, subject), "roles": times(100, longName), "justification": strings.Repeat("&", 1024), "requestedBy": longName}}
 	},
 	"a UserBinding of Chinese titles": func(n int) object {
 		subject := object{"selector": object{"department": longName, "title": chinese}}
@@ -104,6 +104,46 @@ var shapes = map[string]func(n int) object{
 			"displayName": longTitle, "fields": fields, "actions": times(100, longAction),
 			"storage": object{"table": "t", "id": longAction, "columns": columns}}}
 	},
+	"a Guardrail of many objects": func(n int) object {
+		return guardrail(64, object{"deny": object{"objects": times(min(n, 100), longName), "actions": list{"*"}, "when": object{"reason": "Missing"}}})
+	},
+	"a Guardrail of rules with everything": func(n int) object {
+		return guardrail(n, object{"deny": object{"objects": list{longName}, "actions": list{longAction}, "when": object{
+			"channels": times(20, longAction), "devices": times(20, longAction), "reason": "Missing",
+			"windows": times(20, object{"notBefore": "2026-12-28T09:00:00+08:00", "notAfter": "2026-12-31T09:00:00+08:00"})}}})
+	},
+	"a Guardrail of fields": func(n int) object {
+		return guardrail(n, object{"cap": object{"objects": times(100, longName), "fields": times(100, longAction),
+			"classes": times(5, "confidential"), "level": "masked"}})
+	},
+	"a Guardrail of approvers": func(n int) object {
+		return guardrail(n, object{"approve": object{"objects": times(100, "o"), "actions": times(50, "a"), "by": times(10, object{"role": longName}),
+			"when": object{"scopeAtMost": "departmentAndBelow", "targetDepartment": "Other", "rowsOver": int64(1000000000)}}})
+	},
+	"a Guardrail of managers": func(n int) object {
+		return guardrail(n, object{"approve": object{"objects": times(100, "o"), "actions": times(50, "a"), "by": times(10, object{"managerOfSubject": true})}})
+	},
+	"a Guardrail of duties": func(n int) object {
+		duties := make(list, 10)
+		for i := range duties {
+			duties[i] = object{"object": longName, "action": fmt.Sprintf("a%062d", i)}
+		}
+		return guardrail(n, object{"separate": object{"duties": duties}})
+	},
+	"a Guardrail of admissions": func(n int) object {
+		return guardrail(n, object{"admit": object{
+			"when": object{"privilegedRole": true, "roles": times(100, longName), "temporary": true, "otherDepartment": true, "external": true},
+			"by":   times(10, object{"user": longName}), "approvals": int64(10), "maxDuration": "999999h999999m999999s",
+			"minHolders": int64(1000000000), "maxHolders": int64(1000000000)}})
+	},
+	"an Approval with everything": func(n int) object {
+		return approval(strings.Repeat("a", min(400*n, 131072)))
+	},
+	"an Approval of a document full of quotes": func(n int) object { return approval(strings.Repeat(`{"&":"<`, 60*n)) },
+	"an Approval of a Chinese document":        func(n int) object { return approval(strings.Repeat("华", 200*n)) },
+	"a Revocation with everything": func(n int) object {
+		return object{"kind": "Revocation", "spec": object{"user": longName, "reason": strings.Repeat("&", min(4*n, 1024))}}
+	},
 	"a User with everything": func(n int) object {
 		text := strings.Repeat("&", 255)
 		return object{"kind": "User", "spec": object{
@@ -115,6 +155,16 @@ var shapes = map[string]func(n int) object{
 
 func role(n int, grant object) object {
 	return object{"kind": "Role", "spec": object{"displayName": longTitle, "grants": times(n, grant)}}
+}
+
+func guardrail(n int, rule object) object {
+	return object{"kind": "Guardrail", "spec": object{"displayName": longTitle, "rules": times(n, rule)}}
+}
+
+func approval(document string) object {
+	return object{"kind": "Approval", "spec": object{
+		"for": object{"kind": "TemporaryGrant", "name": longName}, "effect": "sha256:" + strings.Repeat("0", 64), "decision": "Approve",
+		"approver": strings.Repeat("&", 253), "comment": strings.Repeat("&", 1024), "document": document}}
 }
 
 func temporaryGrant(n int, grant object) object {

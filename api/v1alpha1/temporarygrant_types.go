@@ -82,7 +82,7 @@ type TemporaryGrantSpec struct {
 	// +required
 	Reason Sentence `json:"reason"`
 
-	// requestedBy is the name of the User who asked for it.
+	// requestedBy is the name of the User who asked for it, and who may not approve it.
 	// +optional
 	RequestedBy Reference `json:"requestedBy,omitempty"`
 

@@ -12,6 +12,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Justification",type=string,priority=1,JSONPath=`.spec.justification`
+// +kubebuilder:printcolumn:name="Requested By",type=string,priority=1,JSONPath=`.spec.requestedBy`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must be at most 63 characters: other objects refer to it by name"
@@ -55,6 +56,10 @@ type UserBindingSpec struct {
 	// justification says why, such as the number of the change request. It changes no decision.
 	// +optional
 	Justification Sentence `json:"justification,omitempty"`
+
+	// requestedBy is the name of the User who asked for it, and who may not approve it.
+	// +optional
+	RequestedBy Reference `json:"requestedBy,omitempty"`
 }
 
 // Subject is one user by name, or every user that a selector matches.

@@ -34,6 +34,12 @@ func Declare(into *access.Declarations, object v1alpha1.Object) error {
 		return add(&into.Departments, o, Department)
 	case *v1alpha1.ObjectType:
 		return add(&into.ObjectTypes, o, ObjectType)
+	case *v1alpha1.Guardrail:
+		return add(&into.Guardrails, o, Guardrail)
+	case *v1alpha1.Approval:
+		return add(&into.Approvals, o, Approval)
+	case *v1alpha1.Revocation:
+		return add(&into.Revocations, o, Revocation)
 	case *v1alpha1.PermissionStore:
 		return nil
 	}
@@ -85,6 +91,7 @@ func UserBinding(in *v1alpha1.UserBinding) (*access.UserBinding, error) {
 		Name:          in.Name,
 		Roles:         texts(in.Spec.Roles),
 		Justification: text(in.Spec.Justification),
+		RequestedBy:   text(in.Spec.RequestedBy),
 	}
 	for i, s := range in.Spec.Subjects {
 		if (s.User == "") == (s.Selector == nil) {
@@ -153,6 +160,12 @@ func User(in *v1alpha1.User) (*access.User, error) {
 	for _, d := range in.Spec.OtherDepartments {
 		if !slices.Contains(out.Departments, text(d)) {
 			out.Departments = append(out.Departments, text(d))
+		}
+	}
+	for _, identity := range in.Spec.Identities {
+		// Not normalised: Kubernetes takes two spellings of a username for two people, and so does who approves.
+		if identity.Username != "" && !slices.Contains(out.Identities, identity.Username) {
+			out.Identities = append(out.Identities, identity.Username)
 		}
 	}
 	return converted(c, out)

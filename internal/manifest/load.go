@@ -319,6 +319,12 @@ func newObject(kind access.Kind) v1alpha1.Object {
 		return &v1alpha1.Department{}
 	case access.KindObjectType:
 		return &v1alpha1.ObjectType{}
+	case access.KindGuardrail:
+		return &v1alpha1.Guardrail{}
+	case access.KindApproval:
+		return &v1alpha1.Approval{}
+	case access.KindRevocation:
+		return &v1alpha1.Revocation{}
 	case KindPermissionStore:
 		return &v1alpha1.PermissionStore{}
 	}
