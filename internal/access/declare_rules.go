@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -190,11 +191,22 @@ type Approval struct {
 	Document []byte
 }
 
+// FormerSeparator parts the name of a revocation from the uid of its object, where another object of the same name has
+// taken that one's place. No name holds it.
+const FormerSeparator = "@"
+
 // Revocation ends access at once. Whoever fills Declarations keeps those in whose object has disappeared.
 type Revocation struct {
+	// Name is unique among revocations: of a former one it is name@uid.
 	Name string
 	UID  string
 	// Target is the User, UserBinding, TemporaryGrant or Role revoked.
 	Target Ref
 	Reason string
+}
+
+// ObjectName is the name that its object has or had.
+func (r *Revocation) ObjectName() string {
+	name, _, _ := strings.Cut(r.Name, FormerSeparator)
+	return name
 }

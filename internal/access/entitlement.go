@@ -20,9 +20,12 @@ type Entitlement struct {
 }
 
 // Entitlements lists what a user holds at an instant, in the order of objects, actions and records. Tuples on disabled
-// objects are left out, for they confer nothing; nor does anything while the account is not Active, which the caller
-// must look at.
+// objects are left out, for they confer nothing, and so is what a revocation ends; nor does anything while the account
+// is not Active, which the caller must look at.
 func (f Facts) Entitlements(user string, now schedule.Instant) []Entitlement {
+	if slices.ContainsFunc(f.Users, func(u UserFact) bool { return u.User == user && u.RevokedBy != "" }) {
+		return nil
+	}
 	enabled, classes := f.enabledObjects(), make(map[string]map[string]Class)
 	for _, field := range f.Fields {
 		if classes[field.Object] == nil {
@@ -36,11 +39,13 @@ func (f Facts) Entitlements(user string, now schedule.Instant) []Entitlement {
 	}
 	byBundle := make(map[string][]*TupleFact)
 	for i := range f.Tuples {
-		byBundle[f.Tuples[i].Bundle] = append(byBundle[f.Tuples[i].Bundle], &f.Tuples[i])
+		if f.Tuples[i].RevokedBy == "" {
+			byBundle[f.Tuples[i].Bundle] = append(byBundle[f.Tuples[i].Bundle], &f.Tuples[i])
+		}
 	}
 	var out []Entitlement
 	for _, h := range f.Holders {
-		if h.User != user || !h.Window.Active(now) {
+		if h.User != user || h.RevokedBy != "" || !h.Window.Active(now) {
 			continue
 		}
 		for _, t := range byBundle[h.Bundle] {

@@ -13,20 +13,22 @@ const MaxApprovers = 20
 func (t *trace) forbidden(q *question, g *guard) {
 	var why []string
 	switch {
-	case g.deny != nil:
-		why = q.whyDenied(&g.deny.When)
-	case g.limit != nil:
+	case g.deny != nil: // all of it must be so
+		why = []string{strings.Join(q.whyDenied(&g.deny.When), ", ")}
+	case g.limit != nil: // each of them is enough
 		why = q.whyLimited(g.limit)
 	case q.request.Record == nil || q.request.Record.Creator == "":
 		why = []string{fmt.Sprintf("who created the %s is not known", q.object.name)}
 	default:
 		why = []string{fmt.Sprintf("%s created the %s", q.request.User, q.object.name)}
 	}
-	text := "guardrail " + g.name
-	if len(why) > 0 {
-		text += " (" + strings.Join(why, ", ") + ")"
+	for _, reason := range why {
+		text := "guardrail " + g.name
+		if reason != "" {
+			text += " (" + reason + ")"
+		}
+		t.denials = append(t.denials, cause("%s", text))
 	}
-	t.denials = append(t.denials, cause("%s", text))
 }
 
 func (q *question) whyDenied(when *DenyWhen) (why []string) {
@@ -145,4 +147,9 @@ func (q *question) capped(i int) string {
 		return ": guardrail " + c.by + " allows no more"
 	}
 	return ""
+}
+
+// Advises says whether the finding is for people to judge, and changes nobody's access.
+func (f Finding) Advises() bool {
+	return f.Reason == ReasonHoldersOutOfRange || f.Reason == ReasonDutiesHeldTogether
 }

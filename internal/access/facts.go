@@ -180,7 +180,7 @@ func grantBundle(grant, digest string) string {
 	return string(KindTemporaryGrant) + "/" + grant + "/" + digest
 }
 
-// WithoutEnded leaves out what ended at or before now: the holders, and the tuples of temporary grants that nobody
+// WithoutEnded leaves out what ended at or before now: the holders, and the tuples that are no role's and that nobody
 // holds any more. An expired grant stays where Git put it and costs nothing.
 func (f Facts) WithoutEnded(now schedule.Instant) Facts {
 	held := make(map[string]bool)
@@ -194,7 +194,7 @@ func (f Facts) WithoutEnded(now schedule.Instant) Facts {
 	}
 	tuples := make([]TupleFact, 0, len(f.Tuples))
 	for _, t := range f.Tuples {
-		if t.Owner.Kind == KindTemporaryGrant && !held[t.Bundle] {
+		if t.Owner.Kind != KindRole && !held[t.Bundle] {
 			continue
 		}
 		tuples = append(tuples, t)

@@ -2,7 +2,7 @@ package access
 
 import "fmt"
 
-// Reason is why a declaration, or a part of it, confers nothing. It is the reason of the condition that reports it.
+// Reason is why a declaration, or a part of it, confers nothing, or what of it people should know. It is the reason of the condition that reports it.
 type Reason string
 
 // The reasons of findings.
@@ -15,6 +15,16 @@ const (
 	ReasonInvalid            Reason = "Invalid"
 	ReasonAbstractRole       Reason = "AbstractRole"
 	ReasonExternalUser       Reason = "ExternalUser"
+	// ReasonTooLong: a temporary grant lasts longer than a guardrail allows.
+	ReasonTooLong Reason = "TooLong"
+	// ReasonEmergencyTooLong: an emergency grant lasts longer than four hours.
+	ReasonEmergencyTooLong Reason = "EmergencyTooLong"
+	// ReasonNeedsNamedUsers: a selector would give what needs approval, and approvals are of people.
+	ReasonNeedsNamedUsers Reason = "NeedsNamedUsers"
+	// ReasonHoldersOutOfRange: a role has fewer or more holders than a guardrail wants. It changes nobody's access.
+	ReasonHoldersOutOfRange Reason = "HoldersOutOfRange"
+	// ReasonDutiesHeldTogether: somebody holds the rights to duties that are to be separate. It changes nobody's access.
+	ReasonDutiesHeldTogether Reason = "DutiesHeldTogether"
 )
 
 // Finding says what of a declaration does not compile, where, and what follows from that.

@@ -31,7 +31,9 @@ type piece struct {
 func holdingsByUser(f Facts) map[string]map[piece]bool {
 	tuples := make(map[string][]*Tuple)
 	for i := range f.Tuples {
-		tuples[f.Tuples[i].Bundle] = append(tuples[f.Tuples[i].Bundle], f.Tuples[i].Tuple)
+		if f.Tuples[i].RevokedBy == "" {
+			tuples[f.Tuples[i].Bundle] = append(tuples[f.Tuples[i].Bundle], f.Tuples[i].Tuple)
+		}
 	}
 	objects := make(map[string][]piece)
 	for _, o := range f.Objects {
@@ -50,7 +52,7 @@ func holdingsByUser(f Facts) map[string]map[piece]bool {
 	}
 	users := make(map[string]map[piece]bool, len(f.Users))
 	for _, u := range f.Users {
-		if u.State == StateActive {
+		if u.State == StateActive && u.RevokedBy == "" {
 			users[u.User] = map[piece]bool{{what: "account"}: true}
 		}
 	}
@@ -63,7 +65,7 @@ func holdingsByUser(f Facts) map[string]map[piece]bool {
 	}
 	for _, h := range f.Holders {
 		pieces := users[h.User]
-		if pieces == nil {
+		if pieces == nil || h.RevokedBy != "" {
 			continue
 		}
 		for _, t := range tuples[h.Bundle] {

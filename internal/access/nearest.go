@@ -63,16 +63,23 @@ func (d Declarations) Nearest(unknown Name) string {
 		known = namesOf(d.Departments, func(d *Department) string { return d.Name })
 	case "object":
 		known = namesOf(d.ObjectTypes, func(o *ObjectType) string { return o.Name })
+	case "binding":
+		known = namesOf(d.UserBindings, func(b *UserBinding) string { return b.Name })
+	case "grant":
+		known = namesOf(d.TemporaryGrants, func(g *TemporaryGrant) string { return g.Name })
+	case "class":
+		known = classNames[ClassPublic:]
 	case "title":
 		known = namesOf(d.Users, func(u *User) string { return u.Title })
 	case "action", "field":
-		i := slices.IndexFunc(d.ObjectTypes, func(o *ObjectType) bool { return o.Name == object })
-		switch {
-		case i < 0:
-		case what == "action":
-			known = d.ObjectTypes[i].Actions
-		default:
-			known = namesOf(d.ObjectTypes[i].Fields, func(f Field) string { return f.Name })
+		for _, o := range d.ObjectTypes {
+			switch {
+			case object != "" && o.Name != object: // a name that is of no one object may be of any
+			case what == "action":
+				known = append(known, o.Actions...)
+			default:
+				known = append(known, namesOf(o.Fields, func(f Field) string { return f.Name })...)
+			}
 		}
 	}
 	return Nearest(unknown.Name, slices.Values(known))

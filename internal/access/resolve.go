@@ -56,13 +56,21 @@ func Resolve(d Declarations) Resolution {
 	r.resolveDepartments()
 	r.resolveUsers()
 	r.resolveRoles()
+	r.resolveGuardrails()
 	for _, b := range d.UserBindings {
 		r.resolveBinding(b)
 	}
 	for _, g := range d.TemporaryGrants {
 		r.resolveTemporaryGrant(g)
 	}
-	return Resolution{Facts: r.facts, Findings: r.findings}
+	r.identifyApprovers()
+	r.resolveRevocations()
+	r.addRoleTuples()
+	r.admit()
+	r.countHolders()
+	r.findDutiesHeldTogether()
+	r.resolveApprovals()
+	return Resolution{Facts: r.facts, Findings: r.findings, Admissions: r.admissions, Lifted: r.lifted}
 }
 
 // resolver holds the indexes by name that references are looked up in.
@@ -77,8 +85,20 @@ type resolver struct {
 	members     map[string][]*User // by department
 	roles       map[string]*roleNode
 
-	facts    Facts
-	findings map[Ref][]Finding
+	admitRules []*admitRule    // of all guardrails, in the order of their names and places
+	offers     []*offer        // what waits for approvals
+	bundles    map[string]bool // of entries of temporary grants, that have their tuples
+	ballots    []*ballot
+	approvals  map[Ref][]*ballot
+	identities map[string][]*User // by username
+	revoked    revoked
+	documents  map[string][]byte        // the known effect documents, those of now among them, by digest
+	effects    map[string]*AccessEffect // those that were read
+
+	facts      Facts
+	findings   map[Ref][]Finding
+	admissions map[Ref][]Admission
+	lifted     map[Ref]bool
 }
 
 func newResolver(d Declarations) *resolver {
@@ -92,7 +112,11 @@ func newResolver(d Declarations) *resolver {
 		users:       make(map[string]*User, len(d.Users)),
 		members:     make(map[string][]*User),
 		roles:       make(map[string]*roleNode, len(d.Roles)),
+		bundles:     make(map[string]bool),
+		documents:   make(map[string][]byte),
 		findings:    make(map[Ref][]Finding),
+		admissions:  make(map[Ref][]Admission),
+		lifted:      make(map[Ref]bool),
 	}
 	for _, o := range d.ObjectTypes {
 		r.objects[o.Name] = o

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -117,7 +116,7 @@ func (c *grantCompiler) fieldRules() bool {
 		}
 		t.Fields = append(t.Fields, compiled)
 	}
-	slices.SortFunc(t.Fields, func(a, b RuleFact) int { return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Field, b.Field)) })
+	slices.SortFunc(t.Fields, compareRules)
 	t.Restricted = c.grant.OnlyFields != nil
 	for i, name := range c.grant.OnlyFields {
 		if !known[name] {
@@ -172,20 +171,36 @@ func digestOf(t *Tuple) string {
 func (r *resolver) resolveBinding(b *UserBinding) {
 	ref := Ref{KindUserBinding, b.Name}
 	roles := r.bindableRoles(ref, b.Roles)
-	seen := make(map[string]bool)
-	hold := func(u *User) {
-		if seen[u.Name] {
-			return
-		}
-		seen[u.Name] = true
-		for _, role := range roles {
-			r.facts.Holders = append(r.facts.Holders, HolderFact{Owner: ref, User: u.Name, Bundle: RoleBundle(role), Window: schedule.Unbounded})
-		}
+	h := handing{resolver: r, ref: ref, window: schedule.Unbounded, reason: b.Justification, requestedBy: b.RequestedBy}
+	gifts := make([]gift, len(roles))
+	for i, role := range roles {
+		gifts[i] = r.giftOf(role)
 	}
+	rules := h.rulesAbout(gifts)
+	var named map[string]bool // asked only where somebody may have to wait for approval
+	if len(rules) > 0 {
+		named = r.namedUsers(b)
+	}
+	seen := make(map[string]bool)
 	for i, s := range b.Subjects {
 		field := fmt.Sprintf("subjects[%d]", i)
 		if s.User == "" {
-			r.selectUsers(ref, field+".selector", s.Selector, hold)
+			refused, by := 0, Ref{}
+			r.selectUsers(ref, field+".selector", s.Selector, func(u *User) {
+				asking := h.asking(rules, u, gifts)
+				switch {
+				case seen[u.Name]:
+				case len(asking) == 0:
+					seen[u.Name] = true
+					h.hand(u, gifts)
+				case !named[u.Name]:
+					refused++
+					by = asking[0].guardrail
+				}
+			})
+			if refused > 0 {
+				r.find(ref, ReasonNeedsNamedUsers, field+".selector", "%s asks for approvals, which are of people: the users whom this selector matches (%d) get nothing by it; name them", by, refused)
+			}
 			continue
 		}
 		switch u := r.users[s.User]; {
@@ -193,10 +208,20 @@ func (r *resolver) resolveBinding(b *UserBinding) {
 			r.unknown(ref, field+".user", "user", s.User, "nobody gets a role by this line")
 		case u.Type == UserExternal:
 			r.find(ref, ReasonExternalUser, field+".user", "user %q is external and holds no role: give a TemporaryGrant with onlyFields instead", s.User)
-		default:
-			hold(u)
+		case !seen[u.Name]:
+			seen[u.Name] = true
+			h.offer(rules, u, gifts)
 		}
 	}
+}
+
+// namedUsers are the binding's subjects by name.
+func (r *resolver) namedUsers(b *UserBinding) map[string]bool {
+	named := make(map[string]bool, len(b.Subjects))
+	for _, s := range b.Subjects {
+		named[s.User] = true
+	}
+	return named
 }
 
 // bindableRoles are the distinct roles of the list that exist and may be held.
@@ -218,9 +243,8 @@ func (r *resolver) bindableRoles(ref Ref, names []string) []string {
 	return roles
 }
 
-// selectUsers calls hold for everybody whom the selector matches exactly. Externals hold no role, so none matches.
+// selectUsers calls hold for everybody whom the selector matches exactly.
 func (r *resolver) selectUsers(ref Ref, field string, s Selector, hold func(*User)) {
-	matches := func(u *User) bool { return u.Type != UserExternal && (s.Title == "" || u.Title == s.Title) }
 	name, list := s.Department, "department"
 	if s.DepartmentTree != "" {
 		name, list = s.DepartmentTree, "departmentTree"
@@ -229,8 +253,14 @@ func (r *resolver) selectUsers(ref Ref, field string, s Selector, hold func(*Use
 		r.unknown(ref, field+"."+list, "department", name, "the selector matches nobody")
 		return
 	}
+	r.eachSelected(s, hold)
+}
+
+// eachSelected calls hold for everybody whom the selector matches. Externals hold no role, so none matches.
+func (r *resolver) eachSelected(s Selector, hold func(*User)) {
+	matches := func(u *User) bool { return u.Type != UserExternal && (s.Title == "" || u.Title == s.Title) }
 	if s.DepartmentTree == "" {
-		for _, u := range r.members[name] {
+		for _, u := range r.members[s.Department] {
 			if matches(u) {
 				hold(u)
 			}
@@ -238,7 +268,7 @@ func (r *resolver) selectUsers(ref Ref, field string, s Selector, hold func(*Use
 		return
 	}
 	for _, u := range r.declared.Users {
-		inTree := slices.ContainsFunc(u.Departments, func(d string) bool { return slices.Contains(r.ancestors[d], name) })
+		inTree := slices.ContainsFunc(u.Departments, func(d string) bool { return slices.Contains(r.ancestors[d], s.DepartmentTree) })
 		if inTree && matches(u) {
 			hold(u)
 		}
@@ -259,11 +289,10 @@ func (r *resolver) resolveTemporaryGrant(g *TemporaryGrant) {
 			r.unknown(ref, fmt.Sprintf("users[%d]", i), "user", name, "this name gets nothing")
 		}
 	}
-	held := make(map[[2]string]bool)
-	hold := func(user, bundle string) {
-		if key := [2]string{user, bundle}; !held[key] {
-			held[key] = true
-			r.facts.Holders = append(r.facts.Holders, HolderFact{Owner: ref, User: user, Bundle: bundle, Window: g.Window})
+	given := make(map[string][]gift, len(users))
+	give := func(user string, one gift) {
+		if !slices.ContainsFunc(given[user], func(g gift) bool { return g.bundle == one.bundle }) {
+			given[user] = append(given[user], one)
 		}
 	}
 	for _, role := range r.bindableRoles(ref, g.Roles) {
@@ -273,29 +302,29 @@ func (r *resolver) resolveTemporaryGrant(g *TemporaryGrant) {
 			case u.Type == UserExternal:
 				r.find(ref, ReasonExternalUser, fmt.Sprintf("users[%d]", i), "user %q is external and holds no role: grant with onlyFields instead", name)
 			default:
-				hold(name, RoleBundle(role))
+				give(name, r.giftOf(role))
 			}
 		}
 	}
-	bundles := make(map[string]bool)
 	for i := range g.Grants {
-		r.resolveEntry(ref, i, g, users, hold, bundles)
+		r.resolveEntry(ref, i, g, users, give)
 	}
+	h := handing{resolver: r, ref: ref, window: g.Window, reason: g.Reason, requestedBy: g.RequestedBy, temporary: true, emergency: g.Emergency}
+	h.handAll(g.Users, given)
 }
 
 // resolveEntry gives one entry of a temporary grant to all of its users, or to those it narrows to.
-func (r *resolver) resolveEntry(ref Ref, index int, g *TemporaryGrant, users map[string]*User, hold func(user, bundle string), bundles map[string]bool) {
+func (r *resolver) resolveEntry(ref Ref, index int, g *TemporaryGrant, users map[string]*User, give func(string, gift)) {
 	entry, field := &g.Grants[index], fmt.Sprintf("grants[%d]", index)
 	t, ok := r.compileGrant(ref, index, entry)
 	if !ok {
 		return
 	}
-	bundle := grantBundle(g.Name, t.Digest)
+	one := gift{bundle: grantBundle(g.Name, t.Digest), label: t.Digest, tuples: []pathTuple{{Tuple: t, path: g.Name}}, records: entry.Records}
 	names := entry.Users
 	if len(names) == 0 {
 		names = g.Users
 	}
-	given := false
 	for i, name := range names {
 		switch u := users[name]; {
 		case !slices.Contains(g.Users, name):
@@ -304,12 +333,7 @@ func (r *resolver) resolveEntry(ref Ref, index int, g *TemporaryGrant, users map
 		case u.Type == UserExternal && !t.Restricted:
 			r.find(ref, ReasonExternalUser, field+".onlyFields", "user %q is external: a grant without onlyFields gives this name nothing", name)
 		default:
-			hold(name, bundle)
-			given = true
+			give(name, one)
 		}
-	}
-	if given && !bundles[bundle] {
-		bundles[bundle] = true
-		r.facts.Tuples = append(r.facts.Tuples, TupleFact{Owner: ref, Bundle: bundle, Path: g.Name, Tuple: t})
 	}
 }

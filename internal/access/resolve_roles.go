@@ -21,6 +21,10 @@ type roleNode struct {
 	depth  int
 	done   bool
 	tuples []pathTuple
+	// parents are the entries that do confer what they inherit; ancestors all the roles reached by them, sorted.
+	parents    []Inheritance
+	ancestors  []string
+	privileged bool // it, or an ancestor
 
 	// Of Tarjan's algorithm, which finds the cycles.
 	index, low int
@@ -30,21 +34,31 @@ type roleNode struct {
 // pathTuple is a tuple with the inheritance path it came by.
 type pathTuple struct {
 	*Tuple
-	path string
+	path      string
+	revokedBy string // the Revocation in force of a role on the path
 }
 
 func (r *resolver) resolveRoles() {
 	r.findRoleCycles()
+	for _, role := range r.declared.Roles {
+		node := r.roles[role.Name]
+		r.flatten(node)
+		for _, ancestor := range node.ancestors {
+			r.facts.Lineage = append(r.facts.Lineage, LineageFact{Owner: Ref{KindRole, role.Name}, Role: role.Name, Ancestor: ancestor})
+		}
+	}
+}
+
+func (r *resolver) addRoleTuples() {
 	total := 0
 	for _, role := range r.declared.Roles {
-		r.flatten(r.roles[role.Name])
 		total += len(r.roles[role.Name].tuples)
 	}
-	r.facts.Tuples = make([]TupleFact, 0, total)
+	r.facts.Tuples = slices.Grow(r.facts.Tuples, total)
 	for _, role := range r.declared.Roles {
 		ref, bundle := Ref{KindRole, role.Name}, RoleBundle(role.Name)
 		for _, t := range r.roles[role.Name].tuples {
-			r.facts.Tuples = append(r.facts.Tuples, TupleFact{Owner: ref, Bundle: bundle, Path: t.path, Tuple: t.Tuple})
+			r.facts.Tuples = append(r.facts.Tuples, TupleFact{Owner: ref, Bundle: bundle, Path: t.path, RevokedBy: t.revokedBy, Tuple: t.Tuple})
 		}
 	}
 }
@@ -73,18 +87,33 @@ func (r *resolver) flatten(node *roleNode) {
 	node.tuples = make([]pathTuple, 0, len(node.role.Grants))
 	for i := range node.role.Grants {
 		if t, ok := r.compileGrant(ref, i, &node.role.Grants[i]); ok {
-			add(pathTuple{t, node.role.Name})
+			add(pathTuple{Tuple: t, path: node.role.Name})
 		}
 	}
 	for i, entry := range node.role.Inherits {
-		for _, t := range r.inherited(ref, fmt.Sprintf("inherits[%d]", i), entry) {
-			add(pathTuple{t.Tuple, node.role.Name + " > " + t.path})
+		if parent := r.parent(ref, fmt.Sprintf("inherits[%d]", i), entry); parent != nil {
+			node.parents = append(node.parents, entry)
+			for _, t := range muted(parent.tuples, entry.Mute) {
+				add(pathTuple{Tuple: t.Tuple, path: node.role.Name + " > " + t.path})
+			}
 		}
 	}
 	if len(node.tuples) > maxRoleTuples {
 		r.find(ref, ReasonTooManyTuples, "inherits", "comes to %d grants after inheritance, more than %d: the role confers nothing; inherit fewer roles, or mute the same in each", len(node.tuples), maxRoleTuples)
 		node.broken, node.tuples = true, nil
+		return
 	}
+	r.findAncestors(node)
+}
+
+func (r *resolver) findAncestors(node *roleNode) {
+	node.privileged = node.role.Privileged
+	for _, entry := range node.parents {
+		parent := r.roles[entry.Role]
+		node.ancestors = append(append(node.ancestors, entry.Role), parent.ancestors...)
+		node.privileged = node.privileged || parent.privileged
+	}
+	node.ancestors = inOrder(node.ancestors)
 }
 
 // measureDepth flattens the parents and returns the longest chain of names from the role up.
@@ -115,8 +144,8 @@ func (r *resolver) measureDepth(ref Ref, node *roleNode) []string {
 	return chain
 }
 
-// inherited is what one inheritance entry gives.
-func (r *resolver) inherited(ref Ref, field string, entry Inheritance) []pathTuple {
+// parent is the role of an inheritance entry that confers something; nil, with a finding, where it does not.
+func (r *resolver) parent(ref Ref, field string, entry Inheritance) *roleNode {
 	parent := r.roles[entry.Role]
 	if parent == nil {
 		r.unknown(ref, field+".role", "role", entry.Role, "nothing is inherited from it")
@@ -129,18 +158,23 @@ func (r *resolver) inherited(ref Ref, field string, entry Inheritance) []pathTup
 	if !r.checkMutes(ref, field, entry) {
 		return nil
 	}
-	if len(entry.Mute) == 0 {
-		return parent.tuples
+	return parent
+}
+
+// muted are the tuples without what the mutes take out of them.
+func muted(all []pathTuple, mutes []Mute) []pathTuple {
+	if len(mutes) == 0 {
+		return all
 	}
-	tuples := make([]pathTuple, 0, len(parent.tuples))
-	for _, t := range parent.tuples {
-		if left := unmuted(t.Tuple, entry.Mute); len(left) == len(t.Actions) {
+	tuples := make([]pathTuple, 0, len(all))
+	for _, t := range all {
+		if left := unmuted(t.Tuple, mutes); len(left) == len(t.Actions) {
 			tuples = append(tuples, t)
 		} else if len(left) > 0 {
 			narrowed := *t.Tuple
 			narrowed.Actions = left
 			narrowed.Digest = digestOf(&narrowed)
-			tuples = append(tuples, pathTuple{&narrowed, t.path})
+			tuples = append(tuples, pathTuple{Tuple: &narrowed, path: t.path})
 		}
 	}
 	return tuples
