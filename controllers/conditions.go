@@ -1,7 +1,9 @@
 package controllers
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +33,10 @@ type objectFacts struct {
 	refused   error // the database would not take the object's rows
 	unwritten bool  // the store has been away for too long
 	retired   bool
+
+	admissions []access.Admission
+	revokedBy  []string // the revocations that take away something that the object gives
+	verdict    verdict  // of the objects that judge others: what Ready says where nothing worse is to be said
 }
 
 // outcome is a status, and when it changes by itself though nothing happens: after a time by our clock, or at an
@@ -65,8 +71,14 @@ func (f objectFacts) status() outcome {
 		v = verdict{stalled: true, reason: v1alpha1.ReasonStoreRefused, message: f.refused.Error()}
 	case temporary && window.Ended(f.storeNow):
 		v = verdict{ready: true, reason: v1alpha1.ReasonExpired, message: "ended at " + window.NotAfter.String()}
-	case len(f.findings) > 0:
+	case len(f.findings) > 0 && !f.onlyAdvises():
 		v = f.found()
+	case f.verdict.reason != "":
+		v = f.verdict
+	case len(f.revokedBy) > 0 && !f.confers:
+		v = verdict{ready: true, reason: v1alpha1.ReasonRevoked, message: f.revocation()}
+	case f.waits() != "":
+		v = verdict{ready: true, reason: f.waits(), message: f.waiting()}
 	case temporary && f.storeNow < window.NotBefore:
 		v = verdict{ready: true, reason: v1alpha1.ReasonScheduled, message: "starts at " + window.NotBefore.String()}
 	case temporary:
@@ -81,7 +93,88 @@ func (f objectFacts) status() outcome {
 		f.reportActive(s, window)
 		next = window.Next(f.storeNow)
 	}
+	if !f.unwritten && !f.retired && !(temporary && window.Ended(f.storeNow)) {
+		f.reportApproved(s)
+		f.reportRevoked(s)
+	}
 	return outcome{s.status, v.until, next}
+}
+
+// onlyAdvises says whether the findings are for people to judge: the object is in force all the same.
+func (f objectFacts) onlyAdvises() bool {
+	return !slices.ContainsFunc(f.findings, func(finding access.Finding) bool { return !finding.Advises() })
+}
+
+// waits is the reason for which some of what the object gives does not count, or "".
+func (f objectFacts) waits() string {
+	reason := ""
+	for _, a := range f.admissions {
+		switch a.State {
+		case access.Refused:
+			return v1alpha1.ReasonDenied
+		case access.Awaiting:
+			reason = v1alpha1.ReasonApprovalPending
+		case access.AdmittedInPart:
+			if reason == "" {
+				reason = v1alpha1.ReasonApprovedInPart
+			}
+		}
+	}
+	if reason == v1alpha1.ReasonApprovalPending && f.confers {
+		return v1alpha1.ReasonApprovedInPart // some of the users hold it, or a part
+	}
+	return reason
+}
+
+// waiting says who has to do what.
+func (f objectFacts) waiting() string {
+	var lines []string
+	open := slices.DeleteFunc(slices.Clone(f.admissions), func(a access.Admission) bool { return a.State == access.Admitted })
+	for _, a := range open[:min(len(open), 5)] {
+		line := fmt.Sprintf("waiting for %d of %d approvals, from %s; effect %s", a.Needed-a.Have, a.Needed, cmp.Or(strings.Join(a.From, " or "), "nobody who may"), a.Effect)
+		switch a.State {
+		case access.Refused:
+			line = "an approver has said no; effect " + a.Effect
+		case access.AdmittedInPart:
+			line = "what was approved counts, the rest is " + line
+		}
+		if len(f.admissions) > 1 {
+			line = a.User + ": " + line
+		}
+		lines = append(lines, line)
+	}
+	if more := len(open) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more users", more))
+	}
+	return strings.Join(lines, "; ")
+}
+
+func (f objectFacts) reportApproved(s *statusBuilder) {
+	g, temporary := f.object.(*v1alpha1.TemporaryGrant)
+	switch reason := f.waits(); {
+	case reason != "":
+		if temporary && g.Spec.Emergency && reason == v1alpha1.ReasonApprovalPending {
+			reason = v1alpha1.ReasonEmergencyUnreviewed
+		}
+		s.set(v1alpha1.ConditionApproved, metav1.ConditionFalse, reason, f.waiting())
+	case len(f.admissions) > 0:
+		s.set(v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonApproved, "whoever must approve has done so")
+	}
+}
+
+func (f objectFacts) reportRevoked(s *statusBuilder) {
+	if len(f.revokedBy) > 0 {
+		s.set(v1alpha1.ConditionRevoked, metav1.ConditionTrue, v1alpha1.ReasonRevoked, f.revocation())
+	}
+}
+
+func (f objectFacts) revocation() string {
+	listed := f.revokedBy[:min(len(f.revokedBy), maxListed)]
+	text := "ended by revocation " + strings.Join(listed, ", ")
+	if more := len(f.revokedBy) - len(listed); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func (f objectFacts) window() (schedule.Window, bool) {
@@ -109,6 +202,10 @@ func (f objectFacts) reportActive(s *statusBuilder, window schedule.Window) {
 		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonScheduled, "starts at "+window.NotBefore.String())
 	case f.confers:
 		s.set(v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonActive, "the users hold the access until "+window.NotAfter.String())
+	case len(f.revokedBy) > 0:
+		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonRevoked, f.revocation())
+	case f.waits() != "":
+		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, f.waits(), f.waiting())
 	case f.refused != nil:
 		s.set(v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonStoreRefused, "nobody holds the access: see Ready")
 	case len(f.findings) > 0:
@@ -163,6 +260,9 @@ func sentences(findings []access.Finding) string {
 // applied is what is said of an object whose rows are in the store.
 func (f objectFacts) applied() verdict {
 	v := verdict{ready: true, reason: v1alpha1.ReasonApplied, message: "the permission store holds what the object asks for"}
+	if len(f.findings) > 0 { // they advise
+		v.reason, v.message = string(f.findings[0].Reason), sentences(f.findings)
+	}
 	switch o := f.object.(type) {
 	case *v1alpha1.User:
 		switch access.UserState(o.Spec.State) {
@@ -194,6 +294,9 @@ type storeFacts struct {
 	drift   int
 	refused int
 	retired bool
+
+	unguarded   string   // why approvals that are made now do not count
+	emergencies []string // the emergency grants that nobody has reviewed
 }
 
 func (f storeFacts) status() v1alpha1.Status {
@@ -202,6 +305,11 @@ func (f storeFacts) status() v1alpha1.Status {
 	case f.trouble != nil:
 		v = verdict{reason: f.trouble.reason, message: f.trouble.message, stalled: f.trouble.person || f.now.Sub(f.trouble.since) >= unwrittenFor}
 	case f.held != nil:
+		if f.held.People == 0 {
+			v = verdict{stalled: true, reason: v1alpha1.ReasonBrakeHeld, message: fmt.Sprintf(
+				"%d guardrails are gone and stay in force (%s): restore them, let their removal be approved, or set spec.brake.release to %s", f.held.Total, strings.Join(f.held.Objects, ", "), f.held.Digest)}
+			break
+		}
 		why := "more than brake.people allows within ten minutes"
 		if f.shaken {
 			why = "and the PermissionStore or the definition of their kind was made anew since they were seen"
@@ -221,6 +329,13 @@ func (f storeFacts) status() v1alpha1.Status {
 	}
 	s := newStatus(f.ps, f.before, f.now)
 	s.settle(v)
+	switch {
+	case f.unguarded != "":
+		s.set(v1alpha1.ConditionApproved, metav1.ConditionFalse, v1alpha1.ReasonAdmissionNotInForce, f.unguarded)
+	case len(f.emergencies) > 0:
+		s.set(v1alpha1.ConditionApproved, metav1.ConditionFalse, v1alpha1.ReasonEmergencyUnreviewed, fmt.Sprintf(
+			"%d emergency grants wait for review: %s", len(f.emergencies), strings.Join(f.emergencies[:min(len(f.emergencies), maxListed)], ", ")))
+	}
 	return s.status
 }
 

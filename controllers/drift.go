@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,10 +41,16 @@ func (p *pass) loadStore(ctx context.Context) error {
 	// Another revision than the one we left is a commit all the same, if only our own whose answer got lost: what the
 	// store should hold follows from its own sources. In a backup they are not: what was acted on since stays so.
 	if t.base == nil || !p.restored && content.Tenant.Revision != t.seen.Revision {
-		if t.sources, err = p.sources(ctx, content, held); err != nil {
+		acted, err := p.actedOn(ctx, content, held)
+		if err != nil {
 			return err
 		}
-		if t.base, err = rowsOf(t.sources); err != nil {
+		t.sources, t.approvals = readSources(acted), readApprovals(acted)
+		t.vetted = make(map[access.Ref]string)
+		for ref := range t.approvals {
+			t.vetted[ref] = t.sources[ref].UID
+		}
+		if t.base, err = rowsOf(t); err != nil {
 			return err
 		}
 	}
@@ -55,25 +62,25 @@ func (p *pass) loadStore(ctx context.Context) error {
 	return nil
 }
 
-// sources are the declarations that the store has acted on. Where somebody else has written to it and nobody has looked
-// since, they are had from the ledger: a forged one would stand in for an object that never was.
-func (p *pass) sources(ctx context.Context, content store.Content, held map[store.RowID]string) (map[access.Ref]store.Source, error) {
+// actedOn are the rows that hold what the store has acted on: sources and approvals. Where somebody else has written to
+// it and nobody has looked since, they are had from the ledger: a forged one would stand in for an object that never was.
+func (p *pass) actedOn(ctx context.Context, content store.Content, held map[store.RowID]string) (map[store.RowID]string, error) {
 	t := p.tenant
 	if content.Tenant.Tampered == t.memory.Tampered {
-		return readSources(held), nil
+		return held, nil
 	}
 	rows, err := p.replay(ctx, content.Tenant)
 	if errors.Is(err, errLedger) {
 		p.Log.Error(err, "What was declared is taken from the rows, though others have written to them", "namespace", t.namespace)
-		return readSources(held), nil
+		return held, nil
 	}
-	return readSources(rows), err
+	return rows, err
 }
 
 // errLedger says that the ledger does not lead to the store's present state.
 var errLedger = errors.New("the ledger does not tell what was declared")
 
-// replay makes the sources' rows anew from the ledger.
+// replay makes the rows of what was acted on anew from the ledger.
 func (p *pass) replay(ctx context.Context, tenant store.Tenant) (map[store.RowID]string, error) {
 	const atOnce = 200
 	rows := make(map[store.RowID]string)
@@ -119,7 +126,7 @@ func replayEntry(entry store.Entry, rows map[store.RowID]string) error {
 		return err
 	}
 	for _, c := range body.Changes {
-		if c.Table == store.TableSource {
+		if c.Table == store.TableSource || c.Table == store.TableApproval {
 			id := store.RowID{Table: c.Table, Owner: access.Ref{Kind: c.Kind, Name: c.Name}, Key: c.Key}
 			store.Apply(rows, []store.Change{{RowID: id, After: string(c.After)}})
 		}
@@ -146,6 +153,34 @@ func readSources(rows map[store.RowID]string) map[access.Ref]store.Source {
 	return sources
 }
 
+// readApprovals reads the approvals among rows.
+func readApprovals(rows map[store.RowID]string) map[access.Ref]access.ApprovalFact {
+	approvals := make(map[access.Ref]access.ApprovalFact)
+	for id, body := range rows {
+		if id.Table != store.TableApproval {
+			continue
+		}
+		if facts, _, err := store.Decode([]store.Row{{RowID: id, Body: body}}); err == nil {
+			approvals[id.Owner] = facts.Approvals[0]
+		}
+	}
+	return approvals
+}
+
+// remember follows a committed change of what was acted on.
+func (t *tenant) remember(c store.Change) {
+	switch {
+	case c.Table == store.TableSource && c.After == "":
+		delete(t.sources, c.Owner)
+	case c.Table == store.TableSource:
+		maps.Copy(t.sources, readSources(map[store.RowID]string{c.RowID: c.After}))
+	case c.Table == store.TableApproval && c.After == "":
+		delete(t.approvals, c.Owner)
+	case c.Table == store.TableApproval:
+		maps.Copy(t.approvals, readApprovals(map[store.RowID]string{c.RowID: c.After}))
+	}
+}
+
 // acted says whether exactly this declaration was acted on.
 func (t *tenant) acted(ref access.Ref, source store.Row) bool {
 	_, known := t.sources[ref]
@@ -154,16 +189,16 @@ func (t *tenant) acted(ref access.Ref, source store.Row) bool {
 
 // rowsOf are the rows that follow from the store's own sources, also those that have ended and may be settled: what it
 // should hold at most if nobody else wrote to it.
-func rowsOf(sources map[access.Ref]store.Source) (map[store.RowID]string, error) {
-	declared := make(map[access.Ref]*declaration, len(sources))
-	for ref, source := range sources {
+func rowsOf(t *tenant) (map[store.RowID]string, error) {
+	declared := make(map[access.Ref]*declaration, len(t.sources))
+	for ref, source := range t.sources {
 		d, err := redeclare(ref, source)
 		if err != nil {
 			return nil, err
 		}
 		declared[ref] = d
 	}
-	return rowsFrom(declared, access.Resolve(merge(declared)), schedule.Always)
+	return rowsFrom(declared, access.Resolve(countable(merge(declared), t.vetted, t.approvals)), schedule.Always)
 }
 
 func rowsFrom(declared map[access.Ref]*declaration, resolution access.Resolution, now schedule.Instant) (map[store.RowID]string, error) {

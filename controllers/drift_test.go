@@ -33,8 +33,8 @@ func eventsOf(namespace, reason string) func() []string {
 
 const (
 	insertHolder = `INSERT INTO holder (tenant, owner_kind, owner_name, key, user_name, bundle) VALUES (?1, 'UserBinding', 'evil', 'bo Role/admin', 'bo', 'Role/admin')`
-	insertTuple  = `INSERT INTO tuple SELECT tenant, owner_kind, owner_name, 'Role/rep evil', bundle, path, 'evil', origin, object, '["export"]', '["all"]', ids, owners, departments,
-		department_trees, conditions, field_rules, restricted, only_fields FROM tuple WHERE tenant = ?1 LIMIT 1`
+	insertTuple  = `INSERT INTO tuple (tenant, owner_kind, owner_name, key, bundle, path, digest, origin, object, actions, scopes, restricted)
+		SELECT tenant, owner_kind, owner_name, 'Role/rep evil', bundle, path, 'evil', origin, object, '["export"]', '["all"]', restricted FROM tuple WHERE tenant = ?1 LIMIT 1`
 	widenTuple   = `UPDATE tuple SET scopes = '["all"]' WHERE tenant = ?1`
 	deleteHolder = `DELETE FROM holder WHERE tenant = ?1 AND user_name = 'bo'`
 	reviveUser   = `UPDATE crm_user SET state = 'Active' WHERE tenant = ?1 AND user_name = 'bo'`

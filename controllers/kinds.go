@@ -6,6 +6,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
@@ -30,6 +31,9 @@ var kinds = []kind{
 	{access.KindRole, "roles", func() client.ObjectList { return &v1alpha1.RoleList{} }, func() v1alpha1.Object { return &v1alpha1.Role{} }},
 	{access.KindUserBinding, "userbindings", func() client.ObjectList { return &v1alpha1.UserBindingList{} }, func() v1alpha1.Object { return &v1alpha1.UserBinding{} }},
 	{access.KindTemporaryGrant, "temporarygrants", func() client.ObjectList { return &v1alpha1.TemporaryGrantList{} }, func() v1alpha1.Object { return &v1alpha1.TemporaryGrant{} }},
+	{access.KindGuardrail, "guardrails", func() client.ObjectList { return &v1alpha1.GuardrailList{} }, func() v1alpha1.Object { return &v1alpha1.Guardrail{} }},
+	{access.KindApproval, "approvals", func() client.ObjectList { return &v1alpha1.ApprovalList{} }, func() v1alpha1.Object { return &v1alpha1.Approval{} }},
+	{access.KindRevocation, "revocations", func() client.ObjectList { return &v1alpha1.RevocationList{} }, func() v1alpha1.Object { return &v1alpha1.Revocation{} }},
 }
 
 // specOf is the object's spec, for its source row.
@@ -46,6 +50,12 @@ func specOf(object v1alpha1.Object) any {
 	case *v1alpha1.UserBinding:
 		return &o.Spec
 	case *v1alpha1.TemporaryGrant:
+		return &o.Spec
+	case *v1alpha1.Guardrail:
+		return &o.Spec
+	case *v1alpha1.Approval:
+		return &o.Spec
+	case *v1alpha1.Revocation:
 		return &o.Spec
 	}
 	return nil
@@ -87,6 +97,7 @@ func redeclare(ref access.Ref, source store.Source) (*declaration, error) {
 			return nil, fmt.Errorf("source of %s: %w", ref, err)
 		}
 		object.SetName(ref.Name)
+		object.SetUID(types.UID(source.UID))
 		d := &declaration{uid: source.UID}
 		var err error
 		if d.source, err = store.SourceRow(ref, source); err != nil {
@@ -109,6 +120,9 @@ func merge(all map[access.Ref]*declaration) access.Declarations {
 		d.Roles = append(d.Roles, f.Roles...)
 		d.UserBindings = append(d.UserBindings, f.UserBindings...)
 		d.TemporaryGrants = append(d.TemporaryGrants, f.TemporaryGrants...)
+		d.Guardrails = append(d.Guardrails, f.Guardrails...)
+		d.Approvals = append(d.Approvals, f.Approvals...)
+		d.Revocations = append(d.Revocations, f.Revocations...)
 	}
 	return d
 }

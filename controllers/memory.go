@@ -15,6 +15,10 @@ type memory struct {
 	OlderAPI string `json:"olderAPI,omitempty"`
 	// Tampered is how many writes by others have been put right or reported.
 	Tampered int64 `json:"tampered,omitempty"`
+	// Guard is the state of the admission policy under which every Approval of its time was judged, and Unproven are the
+	// uids of those, by name, of which it is not known who made them. See vetApprovals.
+	Guard    string            `json:"guard,omitempty"`
+	Unproven map[string]string `json:"unproven,omitempty"`
 }
 
 // parseMemory reads what the tenant row keeps. Where that is not ours, every loss is held until it is released.

@@ -27,14 +27,16 @@ type pass struct {
 	tenant *tenant
 	ps     *v1alpha1.PermissionStore
 
-	objects  map[access.Ref]v1alpha1.Object // in the API, by the cache
-	declared map[access.Ref]*declaration    // what the tenant's access follows from
-	newest   uint64                         // the newest resourceVersion that this pass acts on
-	lagging  map[access.Ref]bool            // the cache does not show them as the API has them
-	doubt    error                          // why absences are not believed
-	gone     departure
-	held     *v1alpha1.Held // the loss that the brake holds
-	memory   *memory        // what the tenant row is to keep
+	objects   map[access.Ref]v1alpha1.Object // in the API, by the cache
+	declared  map[access.Ref]*declaration    // what the tenant's access follows from
+	newest    uint64                         // the newest resourceVersion that this pass acts on
+	lagging   map[access.Ref]bool            // the cache does not show them as the API has them
+	doubt     error                          // why absences are not believed
+	outliving []access.Ref                   // restrictions whose object is gone
+	againIn   time.Duration                  // when the admission policy is to be looked at again
+	gone      departure
+	held      *v1alpha1.Held // the loss that the brake holds
+	memory    *memory        // what the tenant row is to keep
 
 	resolution access.Resolution
 	desired    map[store.RowID]string
@@ -54,7 +56,9 @@ func (p *pass) run(ctx context.Context) error {
 		p.checkAge,
 		p.confirmTexts,
 		p.judgeAbsence,
+		p.vetApprovals,
 		p.compile,
+		p.dropLifted,
 		p.commit,
 		p.narrowRefused,
 	} {
@@ -179,6 +183,15 @@ func (p *pass) judgeAbsence(ctx context.Context) error {
 		if p.objects[ref] == nil && !p.lagging[ref] {
 			absent = append(absent, ref)
 		}
+	}
+	if err := p.keepFormer(); err != nil {
+		return err
+	}
+	var outliving []access.Ref
+	absent, outliving = splitOutliving(absent)
+	p.outliving = append(p.outliving, outliving...)
+	if err := p.standIn(p.declared, outliving); err != nil {
+		return err
 	}
 	if isRetired(p.ps) {
 		return p.remember(ctx, brake{}, nil)
@@ -306,12 +319,15 @@ func (p *pass) standIn(declared map[access.Ref]*declaration, refs []access.Ref) 
 }
 
 // compile resolves what is declared into the rows that the store should hold now.
-func (p *pass) compile(context.Context) error {
+func (p *pass) compile(ctx context.Context) error {
 	if isRetired(p.ps) {
-		p.declared = nil
+		maps.DeleteFunc(p.declared, func(ref access.Ref, _ *declaration) bool { return !outlives(ref.Kind) })
 	}
-	p.resolution = access.Resolve(merge(p.declared))
-	var err error
+	declared, err := p.guardEmergencies(ctx, countable(merge(p.declared), p.tenant.vetted, p.tenant.approvals))
+	if err != nil {
+		return err
+	}
+	p.resolution = access.Resolve(declared)
 	p.desired, err = rowsFrom(p.declared, p.resolution, schedule.At(p.tenant.row.Now))
 	return err
 }
@@ -383,11 +399,7 @@ func (p *pass) write(ctx context.Context, commit store.Commit) (map[access.Ref]e
 	t.row, t.seen, t.memory = committed.Tenant, committed.Tenant, p.memory
 	t.actedOn = max(t.actedOn, p.newest)
 	for _, c := range committed.Changes {
-		if c.Table == store.TableSource && c.After == "" {
-			delete(t.sources, c.Owner)
-		} else if c.Table == store.TableSource {
-			maps.Copy(t.sources, readSources(map[store.RowID]string{c.RowID: c.After}))
-		}
+		t.remember(c)
 	}
 	if len(committed.Changes) > 0 || commit.RaiseEpoch {
 		p.Log.Info("Committed", "namespace", t.namespace, "revision", t.row.Revision.String(), "cause", commit.Cause, "changes", len(committed.Changes), "took", p.Clock.Since(started).Round(time.Millisecond).String())

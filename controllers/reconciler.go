@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
-	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 )
@@ -49,6 +48,7 @@ type Reconciler struct {
 
 	statuses *statusWriter
 	tenants  tenants
+	guards   *guards
 	wake     chan event.TypedGenericEvent[string]
 }
 
@@ -158,12 +158,13 @@ func (r *Reconciler) report(t *tenant, p *pass, now time.Time) ctrl.Result {
 			result.RequeueAfter = after
 		}
 	}
-	storeNow, confer := schedule.At(t.row.Now), p.conferring()
+	storeNow, consequences := schedule.At(t.row.Now), p.consequences()
 	for ref, object := range p.objects {
 		latest := r.statuses.latest(string(ref.Kind), object)
 		facts := objectFacts{
 			now: now, storeNow: storeNow, object: object, before: latest.Conditions, retired: isRetired(p.ps),
-			findings: p.resolution.Findings[ref], refused: p.refused[ref], confers: confer[ref],
+			findings: p.resolution.Findings[ref], refused: p.refused[ref], confers: consequences.confers[ref],
+			admissions: p.resolution.Admissions[ref], revokedBy: consequences.revokedBy[ref], verdict: p.verdictOn(ref, object),
 		}
 		if d := p.declared[ref]; d != nil {
 			facts.invalid = d.err
@@ -181,31 +182,22 @@ func (r *Reconciler) report(t *tenant, p *pass, now time.Time) ctrl.Result {
 	if p.held != nil || len(p.memory.Brake.Recent) > 0 {
 		again(time.Minute)
 	}
+	if p.againIn > 0 {
+		again(p.againIn)
+	}
 	again(compareEvery)
 	r.reportStore(t, p, now)
 	return result
-}
-
-// conferring are the objects because of which somebody who is active holds something.
-func (p *pass) conferring() map[access.Ref]bool {
-	active := make(map[string]bool, len(p.resolution.Facts.Users))
-	for _, u := range p.resolution.Facts.Users {
-		active[u.User] = u.State == access.StateActive
-	}
-	confer := make(map[access.Ref]bool)
-	for _, h := range p.resolution.Facts.Holders {
-		if active[h.User] && p.refused[h.Owner] == nil {
-			confer[h.Owner] = true
-		}
-	}
-	return confer
 }
 
 func (r *Reconciler) reportStore(t *tenant, p *pass, now time.Time) {
 	latest := r.statuses.latest("PermissionStore", p.ps)
 	facts := storeFacts{
 		now: now, ps: p.ps, before: latest.Conditions, doubt: p.doubt, held: p.held, shaken: p.gone.shaken,
-		refused: len(p.refused), retired: isRetired(p.ps),
+		refused: len(p.refused), retired: isRetired(p.ps), emergencies: p.unreviewed(),
+	}
+	if p.asksApproval() {
+		facts.unguarded = p.guardProblem()
 	}
 	if p.observes() {
 		facts.drift = len(store.Diff(t.base, t.held))
@@ -249,6 +241,10 @@ func (r *Reconciler) announce(object v1alpha1.Object, before []metav1.Condition,
 		switch {
 		case c.Type == v1alpha1.ConditionStalled:
 			r.event(object, corev1.EventTypeWarning, c.Reason, c.Message)
+		case c.Type == v1alpha1.ConditionActive && c.Status == metav1.ConditionTrue && isEmergency(object):
+			r.event(object, corev1.EventTypeWarning, v1alpha1.ReasonEmergencyUnreviewed, "an emergency grant is in use without approval: "+c.Message+"; it waits for review")
+		case c.Type == v1alpha1.ConditionApproved, c.Type == v1alpha1.ConditionRevoked:
+			r.event(object, map[bool]string{true: corev1.EventTypeNormal, false: corev1.EventTypeWarning}[c.Type == v1alpha1.ConditionApproved && c.Status == metav1.ConditionTrue], c.Reason, c.Message)
 		case c.Type == v1alpha1.ConditionActive && (was != nil || c.Reason == v1alpha1.ReasonActive):
 			r.event(object, corev1.EventTypeNormal, c.Reason, c.Message)
 		case c.Type == v1alpha1.ConditionReady && object.GetName() == v1alpha1.PermissionStoreName && isStore(object):

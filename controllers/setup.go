@@ -21,10 +21,11 @@ import (
 // The operator reads the kinds it serves and writes their status: no spec, no metadata, no finalizers. Secrets are not
 // here: a tenant lets the operator read exactly one (config/rbac/tenant).
 //
-// +kubebuilder:rbac:groups=crmaccess.io,resources=roles;userbindings;temporarygrants;users;departments;objecttypes;permissionstores,verbs=get;list;watch
-// +kubebuilder:rbac:groups=crmaccess.io,resources=roles/status;userbindings/status;temporarygrants/status;users/status;departments/status;objecttypes/status;permissionstores/status,verbs=patch
+// +kubebuilder:rbac:groups=crmaccess.io,resources=roles;userbindings;temporarygrants;users;departments;objecttypes;guardrails;approvals;revocations;permissionstores,verbs=get;list;watch
+// +kubebuilder:rbac:groups=crmaccess.io,resources=roles/status;userbindings/status;temporarygrants/status;users/status;departments/status;objecttypes/status;guardrails/status;approvals/status;revocations/status;permissionstores/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
-// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get,resourceNames=roles.crmaccess.io;userbindings.crmaccess.io;temporarygrants.crmaccess.io;users.crmaccess.io;departments.crmaccess.io;objecttypes.crmaccess.io;permissionstores.crmaccess.io
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get,resourceNames=roles.crmaccess.io;userbindings.crmaccess.io;temporarygrants.crmaccess.io;users.crmaccess.io;departments.crmaccess.io;objecttypes.crmaccess.io;guardrails.crmaccess.io;approvals.crmaccess.io;revocations.crmaccess.io;permissionstores.crmaccess.io
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=get,resourceNames=crmaccess-approvals;crmaccess-emergencies
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // tenantsAtOnce bounds the passes under way at once.
@@ -34,6 +35,10 @@ const tenantsAtOnce = 4
 func (r *Reconciler) Setup(mgr ctrl.Manager) error {
 	r.statuses = newStatusWriter(r.Client, r.Live, r.Log)
 	r.wake = make(chan event.TypedGenericEvent[string])
+	r.guards = &guards{live: r.Live, seen: make(map[string]guard)}
+	if err := mgr.Add(guardWatch{r}); err != nil {
+		return fmt.Errorf("add the watch over admission: %w", err)
+	}
 	if err := mgr.Add(&keeper{Reconciler: r, started: make(map[string]bool)}); err != nil {
 		return fmt.Errorf("add the keeper: %w", err)
 	}

@@ -43,6 +43,10 @@ type tenant struct {
 	base map[store.RowID]string
 	// sources are the declarations that were acted on. They follow our own commits, not what others write.
 	sources map[access.Ref]store.Source
+	// approvals is what was committed of those Approvals of which it is known who made them, and vetted their uids.
+	approvals map[access.Ref]access.ApprovalFact
+	vetted    map[access.Ref]string
+	guardSeen seenGuard
 	// observed is the drift that was reported and left (mode Observe), so that it is not reported again.
 	observed string
 
@@ -105,6 +109,7 @@ func (t *tenant) close() {
 	t.store, t.opened, t.claimed = nil, storeTarget{}, false
 	t.row, t.seen, t.memory, t.actedOn = store.Tenant{}, store.Tenant{}, nil, 0
 	t.held, t.base, t.sources, t.facts = nil, nil, nil, nil
+	t.approvals, t.vetted = nil, nil
 }
 
 // Snapshot is a policy as the store holds it at a revision, with what is needed to tell the store's time.

@@ -140,7 +140,7 @@ func gone(namespace, kind, name string) {
 func listAll(c client.Client, namespace string) []unstructured.Unstructured {
 	GinkgoHelper()
 	var all []unstructured.Unstructured
-	for _, kind := range []string{"ObjectType", "Department", "User", "Role", "UserBinding", "TemporaryGrant", "PermissionStore"} {
+	for _, kind := range []string{"ObjectType", "Department", "User", "Role", "UserBinding", "TemporaryGrant", "Guardrail", "Approval", "Revocation", "PermissionStore"} {
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind + "List"))
 		Expect(c.List(context.Background(), list, client.InNamespace(namespace))).To(Succeed())

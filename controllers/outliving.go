@@ -1,0 +1,110 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
+	"github.com/crmaccess/crm-access-operator/internal/access"
+)
+
+// Restrictions outlive their object (design §6): that a Revocation or a Guardrail is gone from the API ends nothing by
+// itself, since pruning it, losing etcd or deleting it beside the commit that it stands in the way of would then give
+// access. The store's copy stands in until an approved lift, and of a Guardrail also until a person releases the brake.
+
+// outlives says whether what an object of the kind asks for stays when the object is gone.
+func outlives(kind access.Kind) bool {
+	return kind == access.KindRevocation || kind == access.KindGuardrail
+}
+
+// formerName names a Revocation whose place another of the same name has taken.
+func formerName(name, uid string) string { return name + access.FormerSeparator + uid }
+
+// keepFormer keeps the Revocations whose object was deleted and made anew under the same name, for somebody else maybe:
+// the new one is another, and the old one has not been lifted.
+func (p *pass) keepFormer() error {
+	for ref, source := range p.tenant.sources {
+		if ref.Kind != access.KindRevocation || strings.Contains(ref.Name, access.FormerSeparator) {
+			continue
+		}
+		object := p.objects[ref]
+		if object == nil || string(object.GetUID()) == source.UID {
+			continue
+		}
+		former := access.Ref{Kind: ref.Kind, Name: formerName(ref.Name, source.UID)}
+		d, err := redeclare(former, source)
+		if err != nil {
+			return err
+		}
+		p.declared[former] = d
+		p.outliving = append(p.outliving, former)
+	}
+	return nil
+}
+
+// splitOutliving parts what is gone into what may be believed to be and what outlives its object.
+func splitOutliving(absent []access.Ref) (ordinary, outliving []access.Ref) {
+	for _, ref := range absent {
+		if outlives(ref.Kind) {
+			outliving = append(outliving, ref)
+		} else {
+			ordinary = append(ordinary, ref)
+		}
+	}
+	return ordinary, outliving
+}
+
+// dropLifted lets go of the restrictions without object that a person has ended, where their absence is believed, and
+// compiles anew. Guardrails that nobody has ended are held by the brake.
+func (p *pass) dropLifted(ctx context.Context) error {
+	var ended, guardrails []access.Ref
+	for _, ref := range p.outliving {
+		switch {
+		case p.resolution.Lifted[ref]:
+			ended = append(ended, ref)
+		case ref.Kind == access.KindGuardrail:
+			guardrails = append(guardrails, ref)
+		}
+	}
+	if held := p.heldGuardrails(guardrails); held != nil && p.ps.Spec.Brake.Release == held.Digest {
+		ended = append(ended, guardrails...)
+	} else if p.held == nil {
+		p.held = held
+	}
+	if len(ended) == 0 || isRetired(p.ps) {
+		return nil
+	}
+	gone, seen, err := p.believe(ctx, ended)
+	if errors.Is(err, errOlderAPI) {
+		return p.olderAPI(ctx, err)
+	}
+	if err != nil {
+		p.doubt = err
+		return nil
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	p.newest = max(p.newest, seen.version)
+	maps.DeleteFunc(p.declared, func(ref access.Ref, _ *declaration) bool { return slices.Contains(gone, ref) })
+	return p.compile(ctx)
+}
+
+func (p *pass) heldGuardrails(guardrails []access.Ref) *v1alpha1.Held {
+	if len(guardrails) == 0 {
+		return nil
+	}
+	slices.SortFunc(guardrails, compareRefs)
+	d := departure{Objects: guardrails}
+	for _, ref := range guardrails {
+		d.UIDs = append(d.UIDs, p.tenant.sources[ref].UID)
+	}
+	held := &v1alpha1.Held{Digest: d.digest(), Total: int32(len(guardrails))}
+	for _, ref := range guardrails[:min(len(guardrails), maxListed)] {
+		held.Objects = append(held.Objects, ref.String())
+	}
+	return held
+}
