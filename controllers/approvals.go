@@ -129,17 +129,20 @@ func (p *pass) judgeUID(ref access.Ref, uid string, counts bool) {
 	p.memory.Unproven[ref.Name] = uid
 }
 
-// countable are declarations without the Approvals that do not count, and with what the store remembers of those that do.
-func countable(d access.Declarations, vetted map[access.Ref]string, known map[access.Ref]access.ApprovalFact) access.Declarations {
+// countable are the declarations without the Approvals that do not count, and with what the store remembers of those that
+// do. What is known of an object of the same name is not known of another.
+func (t *tenant) countable(declared map[access.Ref]*declaration) access.Declarations {
+	d := merge(declared)
 	approvals := d.Approvals
 	d.Approvals = nil
 	for _, a := range approvals {
 		ref := access.Ref{Kind: access.KindApproval, Name: a.Name}
-		if _, counts := vetted[ref]; !counts {
+		uid := declared[ref].uid
+		if counts, judged := t.vetted[ref]; !judged || counts != uid {
 			continue
 		}
 		counted := *a
-		if fact, remembered := known[ref]; remembered {
+		if fact, remembered := t.approvals[ref]; remembered && t.sources[ref].UID == uid {
 			counted.Person = fact.Person
 			if len(counted.Document) == 0 {
 				counted.Document = fact.Document

@@ -109,6 +109,9 @@ func (f objectFacts) onlyAdvises() bool {
 func (f objectFacts) waits() string {
 	reason := ""
 	for _, a := range f.admissions {
+		if a.Review {
+			return ""
+		}
 		switch a.State {
 		case access.Refused:
 			return v1alpha1.ReasonDenied
@@ -150,12 +153,11 @@ func (f objectFacts) waiting() string {
 }
 
 func (f objectFacts) reportApproved(s *statusBuilder) {
-	g, temporary := f.object.(*v1alpha1.TemporaryGrant)
+	unreviewed := slices.ContainsFunc(f.admissions, func(a access.Admission) bool { return a.Review && a.State != access.Admitted })
 	switch reason := f.waits(); {
+	case unreviewed:
+		s.set(v1alpha1.ConditionApproved, metav1.ConditionFalse, v1alpha1.ReasonEmergencyUnreviewed, "in force without approval, and to be reviewed: "+f.waiting())
 	case reason != "":
-		if temporary && g.Spec.Emergency && reason == v1alpha1.ReasonApprovalPending {
-			reason = v1alpha1.ReasonEmergencyUnreviewed
-		}
 		s.set(v1alpha1.ConditionApproved, metav1.ConditionFalse, reason, f.waiting())
 	case len(f.admissions) > 0:
 		s.set(v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonApproved, "whoever must approve has done so")

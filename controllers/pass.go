@@ -323,7 +323,7 @@ func (p *pass) compile(ctx context.Context) error {
 	if isRetired(p.ps) {
 		maps.DeleteFunc(p.declared, func(ref access.Ref, _ *declaration) bool { return !outlives(ref.Kind) })
 	}
-	declared, err := p.guardEmergencies(ctx, countable(merge(p.declared), p.tenant.vetted, p.tenant.approvals))
+	declared, err := p.guardEmergencies(ctx, p.tenant.countable(p.declared))
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ type offer struct {
 	reason, requestedBy string
 	gifts               []gift
 	rules               []*admitRule
+	review              bool // it counts already: approvals are a look afterwards
 
 	digest   string
 	document []byte
@@ -152,7 +153,7 @@ func (h *handing) concerns(rule *admitRule, u *User, gifts []gift) bool {
 // asking are the rules that make this user wait for approvals.
 func (h *handing) asking(rules []*admitRule, u *User, gifts []gift) (asking []*admitRule) {
 	for _, rule := range rules {
-		if rule.Approvals > 0 && !h.emergency && h.concerns(rule, u, gifts) {
+		if rule.Approvals > 0 && h.concerns(rule, u, gifts) {
 			asking = append(asking, rule)
 		}
 	}
@@ -162,12 +163,21 @@ func (h *handing) asking(rules []*admitRule, u *User, gifts []gift) (asking []*a
 // offer hands out what needs no approval, and keeps the rest until it is known who approves.
 func (h *handing) offer(rules []*admitRule, u *User, gifts []gift) {
 	asking := h.asking(rules, u, gifts)
-	if len(asking) == 0 {
+	if len(asking) == 0 || h.emergency {
 		h.hand(u, gifts)
-		return
 	}
-	h.offers = append(h.offers, &offer{ref: h.ref, user: u, window: h.window, reason: h.reason, requestedBy: h.requestedBy, gifts: gifts, rules: asking})
+	if len(asking) == 0 && h.emergency {
+		asking = []*admitRule{emergencyReview}
+	}
+	if len(asking) > 0 {
+		h.offers = append(h.offers, &offer{
+			ref: h.ref, user: u, window: h.window, reason: h.reason, requestedBy: h.requestedBy, gifts: gifts, rules: asking, review: h.emergency,
+		})
+	}
 }
+
+// emergencyReview asks for one look afterwards at an emergency grant that no guardrail asks approvals for.
+var emergencyReview = &admitRule{AdmitRule: &AdmitRule{Approvals: 1}}
 
 // hand gives the user the bundles. A role's is the role's own; an entry's is this declaration's, and is made for the
 // first who gets it.

@@ -45,12 +45,12 @@ var (
 )
 
 // yes is an approval of what the user would get as things stand, by each of the people.
-func yes(for_ Ref, user string, people ...string) func(*Declarations) {
-	return answer(for_, user, false, people...)
+func yes(to Ref, user string, people ...string) func(*Declarations) {
+	return answer(to, user, false, people...)
 }
 
-func no(for_ Ref, user string, people ...string) func(*Declarations) {
-	return answer(for_, user, true, people...)
+func no(to Ref, user string, people ...string) func(*Declarations) {
+	return answer(to, user, true, people...)
 }
 
 func answer(to Ref, user string, denied bool, people ...string) func(*Declarations) {
@@ -95,7 +95,9 @@ func standing(d Declarations, user string, at schedule.Instant) string {
 	for _, admissions := range r.Admissions {
 		for _, a := range admissions {
 			if a.User == user {
-				said = string(a.State)
+				if said = string(a.State); a.Review {
+					said = "in review, " + said
+				}
 			}
 		}
 	}
@@ -172,7 +174,9 @@ func TestWhoApproves(t *testing.T) {
 		"two rules are both satisfied":                       {steps{lent, by(Approver{User: "dora"}), manager, yes(loan, "ann", "dora", "boss")}, all},
 		"a no to just this refuses it":                       {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), no(loan, "ann", "bob")}, "Refused:"},
 		"a no to what it was before refuses nothing":         {steps{lent, asksTwo(), no(loan, "ann", "bob"), changedLoan(func(g *TemporaryGrant) { g.Reason = "another" }), yes(loan, "ann", "carl", "dora")}, all},
-		"an emergency waits for nobody":                      {steps{lent, asksTwo(), changedLoan(func(g *TemporaryGrant) { g.Emergency = true })}, "free: read all"},
+		"an emergency waits for nobody":                      {steps{lent, asksTwo(), changedLoan(func(g *TemporaryGrant) { g.Emergency = true })}, "in review, Awaiting: read all"},
+		"an emergency is reviewed by as many":                {steps{lent, asksTwo(), changedLoan(func(g *TemporaryGrant) { g.Emergency = true }), yes(loan, "ann", "carl", "dora")}, "in review, Admitted: read all"},
+		"who had the emergency does not review it":           {steps{lent, asksTwo(), changedLoan(func(g *TemporaryGrant) { g.Emergency = true }), yes(loan, "ann", "ann", "dora")}, "in review, Awaiting: read all"},
 		"an approval without its document counts for now":    {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), forgetDocuments}, all},
 		"and for nothing once something changes":             {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), forgetDocuments, changedLoan(func(g *TemporaryGrant) { g.Window.NotAfter = 190 })}, none},
 		"a document that is not the approved one is nothing": {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), forgeDocuments, changedLoan(func(g *TemporaryGrant) { g.Window.NotAfter = 190 })}, none},
@@ -419,7 +423,7 @@ func TestWhatLastsTooLongConfersNothing(t *testing.T) {
 		"as long as the guardrail allows":  {steps{lent, month, lasting(100, 100+744*hour, false)}, ReasonTooLong, "", "free: read all"},
 		"a second longer":                  {steps{lent, month, lasting(100, 101+744*hour, false)}, ReasonTooLong, "spec.notAfter: the grant lasts 744h0m1s, and Guardrail/guardrail-0 allows 744h0m0s: it confers nothing to ann", "free:"},
 		"without a start":                  {steps{lent, month, lasting(schedule.Always, 200, false)}, ReasonTooLong, "set notBefore", "free:"},
-		"four hours of an emergency":       {steps{lent, asksTwo(), lasting(100, 100+4*hour, true)}, ReasonEmergencyTooLong, "", "free: read all"},
+		"four hours of an emergency":       {steps{lent, asksTwo(), lasting(100, 100+4*hour, true)}, ReasonEmergencyTooLong, "", "in review, Awaiting: read all"},
 		"more than four":                   {steps{lent, asksTwo(), lasting(100, 101+4*hour, true)}, ReasonEmergencyTooLong, "lasts at most 4h0m0s; this one lasts 4h0m1s: it confers nothing", "free:"},
 		"an emergency without a start":     {steps{lent, lasting(schedule.Always, 200, true)}, ReasonEmergencyTooLong, "set notBefore", "free:"},
 		"an emergency beyond a guardrail":  {steps{lent, asks(AdmitRule{When: AdmitWhen{Temporary: true}, MaxDuration: time.Hour}), lasting(100, 100+2*hour, true)}, ReasonTooLong, "lasts 2h", "free:"},

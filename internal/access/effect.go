@@ -81,7 +81,7 @@ func (e *AccessEffect) document(tuples []string) []byte {
 
 // LiftDocument is the effect of ending the revocation. It has the uid, so that an old lift ends no new revocation.
 func (r *Revocation) LiftDocument() []byte {
-	revocation := jsonObject{"name": r.Name, targetMember(r.Target.Kind): r.Target.Name}
+	revocation := jsonObject{"name": r.ObjectName(), targetMember(r.Target.Kind): r.Target.Name}
 	revocation.text("uid", r.UID)
 	revocation.text("reason", r.Reason)
 	return jsonObject{"revocation": revocation}.document(EffectLift)

@@ -29,8 +29,10 @@ type Admission struct {
 	Needed, Have int
 	// From says who may still approve, as people read it: "gao-yuan", "a regional-manager".
 	From []string
-	// Rule names the guardrail that asks.
+	// Rule names the guardrail that asks; empty where it is the emergency alone.
 	Rule string
+	// Review says that the access counts already, in an emergency, and that approval is a look afterwards.
+	Review bool
 }
 
 // AdmissionState says how much of the effect counts.

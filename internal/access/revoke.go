@@ -39,6 +39,20 @@ func (r *resolver) resolveRevocations() {
 		h.RevokedBy = r.revoked.of(h.Owner, Ref{KindRole, h.Role})
 	}
 	r.markRoleTuples()
+	r.cutLineage()
+}
+
+// cutLineage leaves out the lineage that leads over a revoked role: who has an heir of it does not count as its holder.
+func (r *resolver) cutLineage() {
+	isRevoked := func(role string) bool { return r.revoked.of(Ref{KindRole, role}) != "" }
+	var leads func(from, to string) bool
+	leads = func(from, to string) bool {
+		return !isRevoked(from) && (from == to || slices.ContainsFunc(r.roles[from].parents, func(entry Inheritance) bool { return leads(entry.Role, to) }))
+	}
+	if !slices.ContainsFunc(r.declared.Roles, func(role *Role) bool { return isRevoked(role.Name) }) {
+		return
+	}
+	r.facts.Lineage = slices.DeleteFunc(r.facts.Lineage, func(l LineageFact) bool { return !leads(l.Role, l.Ancestor) })
 }
 
 // liftRevocations sorts the lifted revocations from those in force. A lift must not come from somebody whom a revocation
@@ -56,11 +70,11 @@ func (r *resolver) liftRevocations() {
 		}
 		before := len(inForce)
 		inForce = slices.DeleteFunc(inForce, func(revocation *Revocation) bool {
-			ref := Ref{KindRevocation, revocation.Name}
-			if len(r.approvals[ref]) == 0 || !r.isReleased(ref, revocation.LiftDocument(), r.struckBy(revocation.Target)) {
+			named := Ref{KindRevocation, revocation.ObjectName()}
+			if len(r.approvals[named]) == 0 || !r.isReleased(named, revocation.LiftDocument(), r.struckBy(revocation.Target)) {
 				return false
 			}
-			r.lifted[ref] = true
+			r.lifted[Ref{KindRevocation, revocation.Name}] = true
 			return true
 		})
 		if len(inForce) == before {

@@ -157,7 +157,7 @@ func (a *admission) encode(t *Tuple) string {
 // weigh finds what counts of an offer: the rules that ask for approvals filter it one after the other.
 func (a *admission) weigh(o *offer) {
 	o.shares = nil
-	if a.isRefused(o) {
+	if o.review || a.isRefused(o) {
 		return
 	}
 	shares := []share{o.all()}
@@ -440,7 +440,7 @@ func admittedBundle(ref Ref, label string, w schedule.Window, tuples []cut) stri
 
 // report tells how it stands with an offer.
 func (a *admission) report(o *offer) Admission {
-	report := Admission{User: o.user.Name, Effect: o.digest, Document: o.document, State: AdmittedInPart}
+	report := Admission{User: o.user.Name, Effect: o.digest, Document: o.document, State: AdmittedInPart, Review: o.review}
 	switch {
 	case a.isRefused(o):
 		report.State = Refused
@@ -457,6 +457,9 @@ func (a *admission) report(o *offer) Admission {
 			lacking, voted = rule, approvers
 			report.Needed, report.Have, report.Rule = rule.Approvals, len(approvers), rule.guardrail.Name
 		}
+	}
+	if o.review && report.State == Awaiting && report.Have >= report.Needed {
+		report.State = Admitted
 	}
 	if report.State == Awaiting || report.State == AdmittedInPart {
 		report.From = a.mayStillApprove(o, lacking, voted)
