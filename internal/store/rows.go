@@ -25,12 +25,18 @@ const (
 	TableClosure    Table = "department_closure"
 	TableUser       Table = "crm_user"
 	TableMembership Table = "user_department"
+	TableLineage    Table = "role_lineage"
 	TableTuple      Table = "tuple"
 	TableHolder     Table = "holder"
+	TableGuardrail  Table = "guardrail_rule"
+	TableApproval   Table = "approval"
 )
 
 // Tables are all of them, in an order in which they can be written.
-var Tables = []Table{TableSource, TableObject, TableField, TableDepartment, TableClosure, TableUser, TableMembership, TableTuple, TableHolder}
+var Tables = []Table{
+	TableSource, TableObject, TableField, TableDepartment, TableClosure, TableUser, TableMembership, TableLineage, TableTuple, TableHolder,
+	TableGuardrail, TableApproval,
+}
 
 // RowID identifies a row within its tenant. A row belongs to the object that asked for it.
 type RowID struct {
@@ -106,11 +112,20 @@ func Encode(facts access.Facts) ([]Row, error) {
 	for _, f := range facts.Memberships {
 		e.add(TableMembership, f.Owner, f.Department, f)
 	}
+	for _, f := range facts.Lineage {
+		e.add(TableLineage, f.Owner, f.Ancestor, f)
+	}
 	for _, f := range facts.Tuples {
 		e.add(TableTuple, f.Owner, f.Bundle+" "+f.Digest, f)
 	}
 	for _, f := range facts.Holders {
 		e.add(TableHolder, f.Owner, f.User+" "+f.Bundle, holderBody{f, bound(f.Window.NotBefore), bound(f.Window.NotAfter)})
+	}
+	for _, f := range facts.Guardrails {
+		e.add(TableGuardrail, f.Owner, f.Position, f)
+	}
+	for _, f := range facts.Approvals {
+		e.add(TableApproval, f.Owner, f.Effect, f)
 	}
 	return e.rows, e.err
 }
@@ -173,10 +188,16 @@ func decodeRow(row Row, facts *access.Facts, sources map[access.Ref]Source) erro
 		return decodeInto(&facts.Users, row, func(f *access.UserFact) { f.Owner = row.Owner })
 	case TableMembership:
 		return decodeInto(&facts.Memberships, row, func(f *access.MembershipFact) { f.Owner = row.Owner })
+	case TableLineage:
+		return decodeInto(&facts.Lineage, row, func(f *access.LineageFact) { f.Owner = row.Owner })
 	case TableTuple:
 		return decodeInto(&facts.Tuples, row, func(f *access.TupleFact) { f.Owner = row.Owner })
 	case TableHolder:
 		return decodeHolder(row, facts)
+	case TableGuardrail:
+		return decodeInto(&facts.Guardrails, row, func(f *access.GuardrailFact) { f.Owner = row.Owner })
+	case TableApproval:
+		return decodeInto(&facts.Approvals, row, func(f *access.ApprovalFact) { f.Owner = row.Owner })
 	}
 	return fmt.Errorf("unknown table")
 }

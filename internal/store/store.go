@@ -41,6 +41,15 @@ type Store interface {
 	// Ledger reads up to limit entries after the given revision of the given epoch, oldest first.
 	Ledger(ctx context.Context, tenant string, after Revision, limit int) ([]Entry, error)
 
+	// Reserve adds rows to what a user has used, if and only if every limit then still holds, in one statement: of
+	// many at once, on any number of handles, no more get through than fit. It asks for no fence, changes no revision,
+	// and is no part of a tenant's content. ErrRefused where the reservation is none (see Reservation.Check). After any
+	// other error it is unknown whether the rows were reserved.
+	Reserve(ctx context.Context, tenant string, reservation Reservation) (Reserved, error)
+
+	// Used reads what a user has used of each limit in the last 24 hours, in the order of the limits.
+	Used(ctx context.Context, tenant, user string, limits []Limit) ([]int64, error)
+
 	// Close releases the connections.
 	Close() error
 }

@@ -45,14 +45,23 @@ var columns = map[store.Table][]Column{
 	store.TableClosure:    {{"department", Text}, {"ancestor", Text}},
 	store.TableUser: {
 		{"user_name", Text}, {"display_name", Text}, {"type", Text}, {"state", Text}, {"manager", Text}, {"successor", Text},
+		{"revoked_by", Text},
 	},
 	store.TableMembership: {{"user_name", Text}, {"department", Text}, {"is_primary", Flag}},
+	store.TableLineage:    {{"role", Text}, {"ancestor", Text}},
 	store.TableTuple: {
-		{"bundle", Text}, {"path", Text}, {"digest", Text}, {"origin", Text}, {"object", Text},
+		{"bundle", Text}, {"path", Text}, {"revoked_by", Text}, {"digest", Text}, {"origin", Text}, {"object", Text},
 		{"actions", List}, {"scopes", List}, {"ids", List}, {"owners", List}, {"departments", List}, {"department_trees", List},
 		{"conditions", Fragment}, {"field_rules", Fragment}, {"restricted", Flag}, {"only_fields", List},
 	},
-	store.TableHolder: {{"user_name", Text}, {"bundle", Text}, {"not_before", Bound}, {"not_after", Bound}},
+	store.TableHolder: {
+		{"user_name", Text}, {"bundle", Text}, {"role", Text}, {"revoked_by", Text}, {"not_before", Bound}, {"not_after", Bound},
+	},
+	store.TableGuardrail: {{"position", Text}, {"rule", Fragment}},
+	store.TableApproval: {
+		{"for_kind", Text}, {"for_name", Text}, {"effect", Text}, {"decision", Text}, {"approver", Text}, {"person", Text},
+		{"document", Fragment},
+	},
 }
 
 // Body builds the canonical body of one row after another, from columns as a driver reads them: the bytes that

@@ -21,12 +21,17 @@ func full(t *testing.T) []store.Row {
 		Fields:      []access.FieldFact{{Object: "o", Field: "p", Class: "q", Mask: access.Mask{Type: "Keep", KeepFirst: 1, KeepLast: 2}}},
 		Departments: []access.DepartmentFact{{Department: "o", DisplayName: "p", Parent: "q", Manager: "r"}},
 		Closure:     []access.ClosureFact{{Department: "o", Ancestor: "p"}},
-		Users:       []access.UserFact{{User: "o", DisplayName: "p", Type: "q", State: "r", Manager: "s", Successor: "t"}},
+		Users:       []access.UserFact{{User: "o", DisplayName: "p", Type: "q", State: "r", Manager: "s", Successor: "t", RevokedBy: "u"}},
 		Memberships: []access.MembershipFact{{User: "o", Department: "p", Primary: true}},
-		Tuples: []access.TupleFact{{Bundle: "o", Path: "p", Tuple: &access.Tuple{Digest: "q", Origin: "r", Object: "s", Actions: list, Scopes: list, IDs: list,
+		Lineage:     []access.LineageFact{{Role: "o", Ancestor: "p"}},
+		Tuples: []access.TupleFact{{Bundle: "o", Path: "p", RevokedBy: "x", Tuple: &access.Tuple{Digest: "q", Origin: "r", Object: "s", Actions: list, Scopes: list, IDs: list,
 			Owners: list, Departments: list, DepartmentTrees: list, Where: []access.WhereFact{{Field: "f"}}, Fields: []access.RuleFact{{Field: "f"}},
 			Restricted: true, OnlyFields: list}}},
-		Holders: []access.HolderFact{{User: "o", Bundle: "p", Window: schedule.Window{NotBefore: 1_800_000_000, NotAfter: schedule.Forever}}},
+		Holders: []access.HolderFact{{User: "o", Bundle: "p", Role: "q", RevokedBy: "r",
+			Window: schedule.Window{NotBefore: 1_800_000_000, NotAfter: schedule.Forever}}},
+		Guardrails: []access.GuardrailFact{{Position: "000", Rule: access.GuardrailRule{Cap: &access.CapRule{}}}},
+		Approvals: []access.ApprovalFact{{ForKind: "o", ForName: "p", Effect: "q", Decision: "r", Approver: "s", Person: "t",
+			Document: json.RawMessage(`{"a":"<"}`)}},
 	})
 	if err != nil {
 		t.Fatal(err)

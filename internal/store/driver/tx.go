@@ -10,7 +10,9 @@ import (
 // Tx is one writing transaction of a driver; the driver begins and ends it. Every error is of one of the store's
 // kinds; ErrRefused is one that a savepoint undoes.
 type Tx interface {
-	// Create makes the tenant row where there is none, with fence 0 and epoch 1.
+	// Create makes the tenant row where there is none, with fence 0 and epoch 1. Where the tenant has a ledger all the
+	// same, the row was taken away by a hand: its epoch is one after the ledger's newest, its head the ledger's, and the
+	// hand is counted.
 	Create(ctx context.Context, tenant string, owner store.Owner) error
 	// Lock locks the tenant row until the transaction ends and reads it, and then the clock. ErrNoTenant.
 	Lock(ctx context.Context, tenant string) (store.Tenant, error)

@@ -11,11 +11,13 @@ import (
 // spellings make up most of a tenant's rows, so each is worked out once.
 type canonicalFragments map[fragment]string
 
+// verbatim are the columns of type json: they are as they were written.
+var verbatim = map[string]bool{"spec": true, "rule": true, "document": true}
+
 type fragment struct{ column, text string }
 
 func (f canonicalFragments) of(column string, raw []byte) string {
-	if raw == nil || column == "spec" {
-		// A spec's type is json: it is as it was written.
+	if raw == nil || verbatim[column] {
 		return string(raw)
 	}
 	if known, ok := f[fragment{column, string(raw)}]; ok {

@@ -32,7 +32,7 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	admin := server.Database(t)
 	name := server.Psql(t, admin, `SELECT current_database()`)
 	t.Cleanup(func() {
-		for _, role := range []string{"crm_reader", "crm_operator", "crm_owner"} {
+		for _, role := range []string{"crm_reader", "crm_decider", "crm_operator", "crm_owner"} {
 			server.Psql(t, admin, `DROP OWNED BY `+role+` CASCADE; DROP ROLE `+role)
 		}
 	})
@@ -59,6 +59,7 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 			t.Errorf("reader: %s: got %v", statement, err)
 		}
 	}
+	decides(t, server, server.DSN("crm_decider", "choose one more", name))
 
 	server.Psql(t, admin, snippet(t, "strict"))
 	strict, err := postgres.Open(t.Context(), operator)
@@ -82,6 +83,9 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	if _, err := strict.Load(t.Context(), tenant); err != nil {
 		t.Error(err)
 	}
+	if got, err := strict.Reserve(t.Context(), tenant, export(1, 100)); err != nil || !got.OK {
+		t.Error(got, err)
+	}
 	for _, statement := range []string{
 		`DELETE FROM crm_access.ledger`, `UPDATE crm_access.ledger SET cause = ''`, `TRUNCATE crm_access.ledger`, `TRUNCATE crm_access.holder`,
 		`DELETE FROM crm_access.tenant`, `INSERT INTO crm_access.schema_version VALUES (2)`, `CREATE TABLE crm_access.x ()`, `SET session_replication_role = replica`,
@@ -96,6 +100,73 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	server.Psql(t, admin, `DELETE FROM crm_access.schema_version`)
 	if _, err := postgres.Open(t.Context(), operator); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "42501") {
 		t.Errorf("a migration by the strict operator: got %v, want ErrSchema (42501)", err)
+	}
+}
+
+// decides checks that a role may load and reserve, and write nothing else.
+func decides(t *testing.T, server *pgtest.Server, dsn string) {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	content, err := s.Load(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range []int64{3, 4} {
+		if got, err := s.Reserve(t.Context(), tenant, export(rows, 7)); err != nil || !got.OK {
+			t.Fatal(got, err)
+		}
+	}
+	if used, err := s.Used(t.Context(), tenant, "li-ting", export(1, 7).Limits); err != nil || used[0] != 7 {
+		t.Errorf("used %v, %v", used, err)
+	}
+	if _, err := s.Commit(t.Context(), store.Commit{Expect: content.Tenant, Changes: store.Diff(store.Index(content.Rows), nil)}); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("commit: got %v, want ErrUnavailable", err)
+	}
+	for _, statement := range []string{
+		`DELETE FROM crm_access.usage`, `DELETE FROM crm_access.holder`, `UPDATE crm_access.tenant SET fence = 9`, `INSERT INTO crm_access.ledger DEFAULT VALUES`,
+	} {
+		if _, err := server.TryPsql(dsn, statement); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("decider: %s: got %v", statement, err)
+		}
+	}
+}
+
+func TestTheDocumentedStatementIsTheOneThatReserves(t *testing.T) {
+	source, err := os.ReadFile("usage.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if documented := strings.TrimSpace(snippet(t, "reserve")); !strings.Contains(string(source), "reserve = `\n"+documented+"`") {
+		t.Errorf("docs/store.md shows another statement:\n%s", documented)
+	}
+}
+
+func TestTheDocumentedRemovalOfWhatWasUsedLeavesWhatCounts(t *testing.T) {
+	h := newHarness(t)
+	s := h.Open(t)
+	oneGrant(t, s, schedule.Unbounded)
+	read, err := s.Tenant(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := (schedule.At(read.Now)/60 + 60) * 60
+	h.Advance(t, tenant, at)
+	if got, err := s.Reserve(t.Context(), tenant, export(1, 10)); err != nil || !got.OK {
+		t.Fatal(got, err)
+	}
+	for _, step := range []struct {
+		after schedule.Instant
+		left  int
+	}{{0, 1}, {86400 + 59, 1}, {86400 + 120, 0}} {
+		h.Advance(t, tenant, at+step.after)
+		h.must(t, snippet(t, "usage"))
+		if left := h.Query(t, `SELECT user_name FROM crm_access.usage`); len(left) != step.left {
+			t.Errorf("%d seconds later: %v left, want %d", step.after, left, step.left)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
+	"github.com/crmaccess/crm-access-operator/internal/store/pgtest"
 )
 
 const tenant = "huayue"
@@ -116,6 +117,31 @@ END $$`)
 		})
 	}
 	all.Wait()
+}
+
+func TestRevokedAccessIsNotFoundByPsql(t *testing.T) {
+	h := newHarness(t)
+	s := h.Open(t)
+	held := oneGrant(t, s, schedule.Unbounded)
+	psql := func() string {
+		return pgtest.Shared(t).Psql(t, h.dsn, `SELECT user_name, owner_name FROM crm_access.live_grants UNION ALL SELECT user_name, owner_name FROM crm_access.live_holders`)
+	}
+	if got := psql(); got != "li-ting|grant-00000\nli-ting|grant-00000" {
+		t.Fatalf("before: %q", got)
+	}
+	rows := grants(t, 1, schedule.Unbounded)
+	var changes []store.Change
+	for id, body := range rows {
+		if id.Table == store.TableUser {
+			changes = append(changes, store.Change{RowID: id, Before: body, After: strings.Replace(body, `"revoked_by":""`, `"revoked_by":"lost-laptop"`, 1)})
+		}
+	}
+	if _, err := s.Commit(t.Context(), store.Commit{Expect: held, Changes: changes, Cause: "pass"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := psql(); got != "" {
+		t.Errorf("after the revocation: %q", got)
+	}
 }
 
 func TestTheClockIsReadOnceInAQuery(t *testing.T) {

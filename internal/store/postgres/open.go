@@ -34,6 +34,8 @@ var sessionSettings = map[string]string{
 	"statement_timeout":                   "60s",
 	"lock_timeout":                        "10s",
 	"idle_in_transaction_session_timeout": "60s",
+	// A statement alone is a transaction too: one that waits for a row is to see what it has become.
+	"default_transaction_isolation": "read committed",
 }
 
 // db is a Store. workTimeout is a field so that a test need not wait as long.

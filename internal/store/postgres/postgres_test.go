@@ -22,6 +22,20 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness { return newHarness(t) })
 }
 
+func TestUpgrade(t *testing.T) {
+	first, err := os.ReadFile("migrations/0001_permissions.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &harness{dsn: pgtest.Shared(t).Database(t)}
+	h.connect(t)
+	t.Cleanup(func() { h.hand.Close(context.Background()) })
+	h.must(t, `CREATE SCHEMA crm_access;
+		CREATE TABLE crm_access.schema_version (version integer NOT NULL PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
+		INSERT INTO crm_access.schema_version (version) VALUES (1);`+string(first))
+	storetest.Upgrade(t, h)
+}
+
 // harness is a database, with one connection of its own.
 type harness struct {
 	dsn    string
@@ -107,7 +121,7 @@ func (h *harness) Query(t *testing.T, query string) [][]string {
 func (h *harness) State(t *testing.T) string {
 	t.Helper()
 	var state strings.Builder
-	for _, table := range append([]store.Table{"tenant", "ledger"}, store.Tables...) {
+	for _, table := range append([]store.Table{"tenant", "ledger", "usage"}, store.Tables...) {
 		rows := h.Query(t, fmt.Sprintf(`SELECT count(*), md5(string_agg(ctid::text || xmin::text, ' ' ORDER BY ctid)) FROM crm_access.%s`, table))
 		fmt.Fprintln(&state, table, rows)
 	}

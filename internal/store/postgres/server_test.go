@@ -119,6 +119,7 @@ func TestWhatReadsOrHasNothingToDoLocksNoRowAndUsesNoTransactionID(t *testing.T)
 	for what, call := range map[string]func() error{
 		"open":            func() error { h.Open(t); return nil },
 		"a poll":          func() error { _, err := s.Tenant(t.Context(), tenant); return err },
+		"what was used":   func() error { _, err := s.Used(t.Context(), tenant, "li-ting", nil); return err },
 		"a load":          func() error { _, err := s.Load(t.Context(), tenant); return err },
 		"a quiet commit":  func() error { _, err := s.Commit(t.Context(), store.Commit{Expect: read}); return err },
 		"an empty settle": func() error { _, err := s.Settle(t.Context(), read); return err },

@@ -61,9 +61,7 @@ func TestAHandThatWritesDuringACommitIsMarkedAfterIt(t *testing.T) {
 		_, err := conn.Exec(t.Context(), `DELETE FROM crm_access.holder`)
 		done <- err
 	}()
-	for waiting := "0"; waiting == "0"; {
-		waiting = h.Query(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)[0][0]
-	}
+	awaitLock(t, h)
 	h.must(t, `UPDATE crm_access.tenant SET writing = false WHERE name = 'huayue'; COMMIT`)
 	if err := <-done; err != nil {
 		t.Fatal(err)

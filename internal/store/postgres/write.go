@@ -12,9 +12,15 @@ import (
 )
 
 const (
+	// A row that a hand took away begins anew after what its ledger has, goes on with the ledger's chain, and counts the
+	// hand: without the row, nobody counted what else was written.
 	createTenant = `
-INSERT INTO crm_access.tenant (name, cluster_uid, namespace_uid, fence, epoch, revision, settled_through)
-VALUES ($1, $2, $3, 0, 1, 0, date_trunc('second', clock_timestamp())) ON CONFLICT DO NOTHING`
+INSERT INTO crm_access.tenant (name, cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, settled_through, tampered)
+SELECT $1, $2, $3, 0, coalesce(max(l.epoch), 0) + 1, 0,
+    coalesce((SELECT hash FROM crm_access.ledger WHERE tenant = $1 ORDER BY epoch DESC, revision DESC LIMIT 1), ''),
+    date_trunc('second', clock_timestamp()), (max(l.epoch) IS NOT NULL)::integer
+FROM crm_access.ledger AS l WHERE l.tenant = $1
+ON CONFLICT DO NOTHING`
 
 	lockTenant = `SELECT FROM crm_access.tenant WHERE name = $1 FOR UPDATE`
 
@@ -42,12 +48,12 @@ WHERE t.tenant = $1 AND t.owner_kind = 'TemporaryGrant'
     AND NOT EXISTS (
         SELECT FROM crm_access.holder AS h
         WHERE h.tenant = $1 AND h.bundle = t.bundle AND (h.not_after IS NULL OR h.not_after > $2))
-RETURNING owner_kind, owner_name, key, bundle, path, digest, origin, object, actions, scopes, ids, owners, departments,
-    department_trees, conditions, field_rules, restricted, only_fields`
+RETURNING owner_kind, owner_name, key, bundle, path, revoked_by, digest, origin, object, actions, scopes, ids, owners,
+    departments, department_trees, conditions, field_rules, restricted, only_fields`
 
 	removeEndedHolders = `
 DELETE FROM crm_access.holder WHERE tenant = $1 AND not_after <= $2
-RETURNING owner_kind, owner_name, key, user_name, bundle, not_before, not_after`
+RETURNING owner_kind, owner_name, key, user_name, bundle, role, revoked_by, not_before, not_after`
 )
 
 // writing is READ COMMITTED: each statement after the lock sees what the one who held it before has committed.

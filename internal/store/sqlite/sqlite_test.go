@@ -18,6 +18,18 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness { return newHarness(t) })
 }
 
+func TestUpgrade(t *testing.T) {
+	first, err := os.ReadFile("migrations/0001_permissions.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &harness{file: filepath.Join(t.TempDir(), "permissions.db")}
+	h.connect(t)
+	t.Cleanup(func() { h.hand.Close() })
+	h.must(t, `CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT; INSERT INTO schema_version VALUES (1);`+string(first))
+	storetest.Upgrade(t, h)
+}
+
 // harness is a file, with one connection of its own.
 type harness struct {
 	file   string

@@ -13,9 +13,15 @@ import (
 )
 
 const (
+	// A row that a hand took away begins anew after what its ledger has, goes on with the ledger's chain, and counts the
+	// hand: without the row, nobody counted what else was written.
 	createTenant = `
-INSERT INTO tenant (name, cluster_uid, namespace_uid, fence, epoch, revision, settled_through)
-VALUES (?1, ?2, ?3, 0, 1, 0, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')) ON CONFLICT DO NOTHING`
+INSERT INTO tenant (name, cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, settled_through, tampered)
+SELECT ?1, ?2, ?3, 0, coalesce(max(l.epoch), 0) + 1, 0,
+    coalesce((SELECT hash FROM ledger WHERE tenant = ?1 ORDER BY epoch DESC, revision DESC LIMIT 1), ''),
+    strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), max(l.epoch) IS NOT NULL
+FROM ledger AS l WHERE l.tenant = ?1
+ON CONFLICT DO NOTHING`
 
 	announceWriting = `UPDATE tenant SET writing = 1 WHERE name = ?1`
 
@@ -32,12 +38,13 @@ INSERT INTO ledger (tenant, epoch, revision, at, cause, previous, hash, body) VA
 	// Reading what goes and then deleting it is faster here than DELETE … RETURNING, and as good: nobody else writes
 	// meanwhile.
 	readEndedHolders = `
-SELECT owner_kind, owner_name, key, user_name, bundle, not_before, not_after FROM holder WHERE tenant = ?1 AND not_after <= ?2`
+SELECT owner_kind, owner_name, key, user_name, bundle, role, revoked_by, not_before, not_after
+FROM holder WHERE tenant = ?1 AND not_after <= ?2`
 
 	removeEndedHolders = `DELETE FROM holder WHERE tenant = ?1 AND not_after <= ?2`
 
 	readUnheldTuples = `
-SELECT owner_kind, owner_name, key, bundle, path, digest, origin, object, actions, scopes, ids, owners, departments,
+SELECT owner_kind, owner_name, key, bundle, path, revoked_by, digest, origin, object, actions, scopes, ids, owners, departments,
     department_trees, conditions, field_rules, restricted, only_fields, rowid
 FROM tuple
 WHERE tenant = ?1 AND owner_kind = 'TemporaryGrant' AND bundle IN (SELECT value FROM json_each(?2))

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -34,14 +35,19 @@ func hostileRows(t *testing.T) map[store.RowID]string {
 			Departments: []access.DepartmentFact{{Owner: ref(access.KindDepartment), Department: s, DisplayName: s, Parent: s, Manager: s}},
 			Closure:     []access.ClosureFact{{Owner: ref(access.KindDepartment), Department: s, Ancestor: s}},
 			Users: []access.UserFact{{Owner: ref(access.KindUser), User: s, DisplayName: s, Type: access.UserType(s), State: access.UserState(s),
-				Manager: s, Successor: s}},
+				Manager: s, Successor: s, RevokedBy: s}},
 			Memberships: []access.MembershipFact{{Owner: ref(access.KindUser), User: s, Department: s, Primary: i%2 == 0}},
-			Tuples: []access.TupleFact{{Owner: ref(access.KindRole), Bundle: s, Path: s, Tuple: &access.Tuple{Digest: s, Origin: s, Object: s, Actions: list, Scopes: list,
+			Lineage:     []access.LineageFact{{Owner: ref(access.KindRole), Role: s, Ancestor: s}},
+			Tuples: []access.TupleFact{{Owner: ref(access.KindRole), Bundle: s, Path: s, RevokedBy: s, Tuple: &access.Tuple{Digest: s, Origin: s, Object: s, Actions: list, Scopes: list,
 				IDs: list, Owners: list, Departments: list, DepartmentTrees: list,
 				Where:  []access.WhereFact{{Field: s, Operator: access.Operator(s), Values: list}, {Operator: access.OperatorExists}},
 				Fields: []access.RuleFact{{Field: s, Class: s, Level: s}, {Level: s}}, Restricted: i%2 == 0, OnlyFields: list}}},
-			Holders: []access.HolderFact{{Owner: ref(access.KindUserBinding), User: s, Bundle: s,
+			Holders: []access.HolderFact{{Owner: ref(access.KindUserBinding), User: s, Bundle: s, Role: s, RevokedBy: s,
 				Window: schedule.Window{NotBefore: schedule.Instant(i), NotAfter: 4_000_000_000 + schedule.Instant(i)}}},
+			Guardrails: []access.GuardrailFact{{Owner: ref(access.KindGuardrail), Position: s, Rule: access.GuardrailRule{
+				Cap: &access.CapRule{Objects: list, Classes: list, Fields: list, Level: s}}}},
+			Approvals: []access.ApprovalFact{{Owner: ref(access.KindApproval), ForKind: access.Kind(s), ForName: s, Effect: s, Decision: s, Approver: s, Person: s,
+				Document: json.RawMessage(`{"` + "\u003c" + `":` + string(store.AppendString(nil, s)) + `,"a":[1e5,1.00,-0,12345678901234567890]}`)}},
 		}
 		spec := string(store.AppendString(nil, s))
 		rows = with(rows, rowsOf(t, facts, source(t, ref(access.KindRole), fmt.Sprintf(`{"z": %s, "a": [1e5, 1.00, -0, 12345678901234567890, null, {%s: 0.1e-7}]}`, spec, spec))))

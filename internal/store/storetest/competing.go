@@ -152,12 +152,14 @@ var competing = []test{
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		calls := map[string]func() error{
-			"tenant": func() error { _, err := l.Tenant(ended, tenant); return err },
-			"claim":  func() error { _, err := l.Claim(ended, tenant, ours, ""); return err },
-			"load":   func() error { _, err := l.Load(ended, tenant); return err },
-			"commit": func() error { _, err := l.Commit(ended, l.write(organisation(t))); return err },
-			"settle": func() error { _, err := l.Settle(ended, l.tenant); return err },
-			"ledger": func() error { _, err := l.Ledger(ended, tenant, store.Revision{}, 1); return err },
+			"tenant":  func() error { _, err := l.Tenant(ended, tenant); return err },
+			"claim":   func() error { _, err := l.Claim(ended, tenant, ours, ""); return err },
+			"load":    func() error { _, err := l.Load(ended, tenant); return err },
+			"commit":  func() error { _, err := l.Commit(ended, l.write(organisation(t))); return err },
+			"settle":  func() error { _, err := l.Settle(ended, l.tenant); return err },
+			"reserve": func() error { _, err := l.Reserve(ended, tenant, export(1)); return err },
+			"used":    func() error { _, err := l.Used(ended, tenant, "li-ting", nil); return err },
+			"ledger":  func() error { _, err := l.Ledger(ended, tenant, store.Revision{}, 1); return err },
 		}
 		for what, call := range calls {
 			if err := call(); !errors.Is(err, context.Canceled) {

@@ -50,6 +50,12 @@ func drawFacts(r *rapid.T, now schedule.Instant) access.Facts {
 		facts.Users = append(facts.Users, account.Users...)
 		facts.Memberships = append(facts.Memberships, account.Memberships...)
 	}
+	if rapid.Bool().Draw(r, "rules") {
+		all := rules()
+		all.Guardrails[0].Rule.Limit.Objects = list.Draw(r, "objects")
+		all.Approvals[1].Person = text.Draw(r, "person")
+		facts.Lineage, facts.Guardrails, facts.Approvals = all.Lineage, all.Guardrails, all.Approvals
+	}
 	if rapid.Bool().Draw(r, "catalogue") {
 		all := catalogue()
 		all.Objects[0].Actions = list.Draw(r, "actions")
@@ -62,6 +68,7 @@ func drawFacts(r *rapid.T, now schedule.Instant) access.Facts {
 			return access.WhereFact{Field: text.Draw(r, "field"), Operator: access.OperatorIn, Values: list.Draw(r, "values")}
 		}), 0, 2).Draw(r, "where")
 		tuple.Tuples[0].IDs = list.Draw(r, "ids")
+		tuple.Tuples[0].RevokedBy = text.Draw(r, "revoked by")
 		facts.Tuples = append(facts.Tuples, tuple.Tuples...)
 	}
 	for i := range rapid.IntRange(0, 4).Draw(r, "grants") {

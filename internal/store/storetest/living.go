@@ -1,11 +1,14 @@
 package storetest
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store"
 )
 
 var living = []test{
@@ -58,6 +61,55 @@ var living = []test{
 		l.commit(t, without(organisation(t), userRef("li-ting")))
 		if got := live(t, h); len(got) != 2 {
 			t.Errorf("without the account: live %v", got)
+		}
+	}},
+	{"nothing that a revocation in force ends is live", func(t *testing.T, h Harness) {
+		l := lead(t, h, tenant)
+		now := l.now(t)
+		whole := func(revoke func(*access.Facts)) map[store.RowID]string {
+			facts := role("sales-rep", "read", "update")
+			facts.Users = append(user("li-ting").Users, user("tang-yue").Users...)
+			facts.Holders = append(binding("reps", "sales-rep", "li-ting", "tang-yue").Holders, grant("yearend", between(now, now+3600), "li-ting").Holders...)
+			facts.Tuples = append(facts.Tuples, grant("yearend", schedule.Unbounded).Tuples...)
+			revoke(&facts)
+			return with(rowsOf(t, catalogue()), rowsOf(t, facts))
+		}
+		for what, c := range map[string]struct {
+			revoke func(*access.Facts)
+			want   []string
+		}{
+			"nothing": {func(*access.Facts) {}, []string{"li-ting TemporaryGrant/yearend digest", "li-ting UserBinding/reps read", "li-ting UserBinding/reps update",
+				"tang-yue UserBinding/reps read", "tang-yue UserBinding/reps update"}},
+			"a user": {func(f *access.Facts) { f.Users[0].RevokedBy = "lost-laptop" },
+				[]string{"tang-yue UserBinding/reps read", "tang-yue UserBinding/reps update"}},
+			"a holder": {func(f *access.Facts) { f.Holders[0].RevokedBy = "lost-laptop" },
+				[]string{"li-ting TemporaryGrant/yearend digest", "tang-yue UserBinding/reps read", "tang-yue UserBinding/reps update"}},
+			"a grant": {func(f *access.Facts) { f.Holders[2].RevokedBy = "lost-laptop" },
+				[]string{"li-ting UserBinding/reps read", "li-ting UserBinding/reps update", "tang-yue UserBinding/reps read", "tang-yue UserBinding/reps update"}},
+			"a tuple": {func(f *access.Facts) { f.Tuples[0].RevokedBy = "lost-laptop" },
+				[]string{"li-ting TemporaryGrant/yearend digest", "li-ting UserBinding/reps update", "tang-yue UserBinding/reps update"}},
+			"everything": {func(f *access.Facts) { f.Users[0].RevokedBy, f.Holders[1].RevokedBy = "a", "b" }, nil},
+		} {
+			l.commit(t, whole(c.revoke))
+			if got := live(t, h); !slices.Equal(got, c.want) {
+				t.Errorf("%s revoked: live\n got %q\nwant %q", what, got, c.want)
+			}
+			holders := map[string]bool{}
+			for _, row := range h.Query(t, `SELECT user_name || ' ' || bundle FROM `+h.Schema()+`live_holders`) {
+				holders[row[0]] = true
+			}
+			want := map[string]bool{}
+			for _, grant := range c.want {
+				parts := strings.Fields(grant)
+				bundle := "Role/sales-rep"
+				if strings.HasPrefix(parts[1], "TemporaryGrant") {
+					bundle = parts[1] + "/0"
+				}
+				want[parts[0]+" "+bundle] = true
+			}
+			if !maps.Equal(holders, want) {
+				t.Errorf("%s revoked: live holders %v, want %v", what, holders, want)
+			}
 		}
 	}},
 	{"nothing of an object that is off or not declared is live", func(t *testing.T, h Harness) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -55,10 +56,13 @@ var refusing = []test{
 		l := lead(t, h, tenant)
 		inKey, inList, inCondition, inName := binding("key", "sales-rep", "a\x00"), role("list", "read\x00"), role("condition", "read"), user("name\x00")
 		inCondition.Tuples[0].Where[0].Values[0] = "\x00"
+		inRule, inDocument := access.Facts{Guardrails: rules().Guardrails}, access.Facts{Approvals: rules().Approvals[:1]}
+		inRule.Guardrails[0].Rule.Limit.Objects[0] = "\x00"
+		inDocument.Approvals[0].Document = json.RawMessage(`{"person":"\u0000"}`)
 		sourced := bindingRef("sourced")
 		rows := with(organisation(t), rowsOf(t, inKey), rowsOf(t, inList), rowsOf(t, inCondition), rowsOf(t, inName),
-			rowsOf(t, access.Facts{}, source(t, sourced, `{"justification": "\u0000"}`)))
-		l.commitRefused(t, rows, bindingRef("key"), roleRef("list"), roleRef("condition"), userRef("name\x00"), sourced)
+			rowsOf(t, inRule), rowsOf(t, inDocument), rowsOf(t, access.Facts{}, source(t, sourced, `{"justification": "\u0000"}`)))
+		l.commitRefused(t, rows, bindingRef("key"), roleRef("list"), roleRef("condition"), userRef("name\x00"), guardrailRef("export"), approvalRef("yes"), sourced)
 	}},
 	{"an object that is refused keeps the rows it had", func(t *testing.T, h Harness) {
 		l := lead(t, h, tenant)

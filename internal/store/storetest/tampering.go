@@ -121,4 +121,32 @@ var tampering = []test{
 		again := lead(t, h, tenant)
 		sameRows(t, again.held, organisation(t))
 	}},
+	{"a tenant row that is gone, once or again, begins after what its ledger has, and the chain goes on", func(t *testing.T, h Harness) {
+		l := lead(t, h, tenant)
+		l.commit(t, organisation(t))
+		l.commit(t, rowsOf(t, user("li-ting")))
+		lead(t, h, "qingyun").commit(t, organisation(t))
+		for epoch := range int64(3) {
+			if err := h.Exec(t, fmt.Sprintf(`DELETE FROM %stenant WHERE name = '%s'`, h.Schema(), tenant)); err != nil {
+				t.Fatal(err)
+			}
+			entries := len(l.ledger(t))
+			l = lead(t, h, tenant)
+			if want := (store.Revision{Epoch: epoch + 2}); l.tenant.Revision != want {
+				t.Errorf("claimed anew at %s, want %s", l.tenant.Revision, want)
+			}
+			if l.tenant.Tampered != 1 {
+				t.Errorf("claimed anew with %d foreign writes, want the one that took the row", l.tenant.Tampered)
+			}
+			l.verify(t)
+			l.commit(t, rowsOf(t, user(fmt.Sprint("user-", epoch))))
+			l.verify(t)
+			if got := len(l.ledger(t)); got != entries+1 {
+				t.Errorf("%d ledger entries, want %d", got, entries+1)
+			}
+		}
+		if other := lead(t, h, "new"); other.tenant.Revision != (store.Revision{Epoch: 1}) || other.tenant.Tampered != 0 {
+			t.Errorf("a tenant without a ledger begins at %s with %d foreign writes", other.tenant.Revision, other.tenant.Tampered)
+		}
+	}},
 }

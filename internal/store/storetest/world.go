@@ -130,7 +130,11 @@ func source(t testing.TB, owner access.Ref, spec string) store.Row {
 func userRef(name string) access.Ref    { return access.Ref{Kind: access.KindUser, Name: name} }
 func roleRef(name string) access.Ref    { return access.Ref{Kind: access.KindRole, Name: name} }
 func bindingRef(name string) access.Ref { return access.Ref{Kind: access.KindUserBinding, Name: name} }
-func grantRef(name string) access.Ref   { return access.Ref{Kind: access.KindTemporaryGrant, Name: name} }
+func guardrailRef(name string) access.Ref {
+	return access.Ref{Kind: access.KindGuardrail, Name: name}
+}
+func approvalRef(name string) access.Ref { return access.Ref{Kind: access.KindApproval, Name: name} }
+func grantRef(name string) access.Ref    { return access.Ref{Kind: access.KindTemporaryGrant, Name: name} }
 
 // user is an account and its membership.
 func user(name string) access.Facts {
@@ -156,6 +160,23 @@ func catalogue() access.Facts {
 	}
 }
 
+// rules are a guardrail of two rules, a role's ancestor, and an approval that was shown its document and one that was not.
+func rules() access.Facts {
+	limit := access.LimitRule{Target: access.Target{Objects: []string{"customer"}, Actions: []string{"export"}}}
+	approval := access.ApprovalFact{Owner: approvalRef("yes"), ForKind: access.KindTemporaryGrant, ForName: "yearend", Effect: "sha256:0a", Decision: "Approve",
+		Approver: "chen-mo@huayue.example", Person: "chen-mo", Document: json.RawMessage(`{"person":"li-ting","tuples":[{"object":"<客户>"}]}`)}
+	unseen := approval
+	unseen.Owner, unseen.Document = approvalRef("unseen"), nil
+	return access.Facts{
+		Lineage: []access.LineageFact{{Owner: roleRef("sales-manager"), Role: "sales-manager", Ancestor: "sales-rep"}},
+		Guardrails: []access.GuardrailFact{
+			{Owner: guardrailRef("export"), Position: "000", Rule: access.GuardrailRule{Limit: &limit}},
+			{Owner: guardrailRef("export"), Position: "001", Rule: access.GuardrailRule{Cap: &access.CapRule{Objects: []string{access.Any}, Level: "masked"}}},
+		},
+		Approvals: []access.ApprovalFact{approval, unseen},
+	}
+}
+
 // role is a role's bundle: one tuple for each action.
 func role(name string, actions ...string) access.Facts {
 	var facts access.Facts
@@ -175,7 +196,7 @@ func binding(name, role string, users ...string) access.Facts {
 	var facts access.Facts
 	for _, user := range users {
 		facts.Holders = append(facts.Holders, access.HolderFact{
-			Owner: bindingRef(name), User: user, Bundle: access.RoleBundle(role), Window: schedule.Unbounded})
+			Owner: bindingRef(name), User: user, Bundle: access.RoleBundle(role), Role: role, Window: schedule.Unbounded})
 	}
 	return facts
 }
@@ -198,7 +219,7 @@ func organisation(t testing.TB) map[store.RowID]string {
 	t.Helper()
 	return with(rowsOf(t, catalogue(), source(t, roleRef("sales-rep"), `{"grants": [{"object": "customer"}]}`)),
 		rowsOf(t, user("li-ting")), rowsOf(t, user("tang-yue")), rowsOf(t, role("sales-rep", "read", "update")),
-		rowsOf(t, binding("reps", "sales-rep", "li-ting", "tang-yue")))
+		rowsOf(t, binding("reps", "sales-rep", "li-ting", "tang-yue")), rowsOf(t, rules()))
 }
 
 // many is a role held by n users, each declared.
