@@ -269,12 +269,16 @@ var _ = Describe("Revocations and guardrails", Ordered, func() {
 		keepSaying(reads(o, namespace), access.Deny)
 		o.stop()
 		o = start(namespace, inFolder(dir))
-		Eventually(func() access.Effect { return o.decide(namespace, "bo", "read", "customer", &access.Record{Owner: "bo"}) }).Should(Equal(access.Allow))
+		Eventually(func() access.Effect {
+			return o.decide(namespace, "bo", "read", "customer", &access.Record{Owner: "bo"})
+		}).Should(Equal(access.Allow))
 		keepSaying(reads(o, namespace), access.Deny)
 
 		By("another of the same name, for somebody else, ends the access of both")
 		stop(namespace, "user: bo")
-		Eventually(func() access.Effect { return o.decide(namespace, "bo", "read", "customer", &access.Record{Owner: "bo"}) }).Should(Equal(access.Deny))
+		Eventually(func() access.Effect {
+			return o.decide(namespace, "bo", "read", "customer", &access.Record{Owner: "bo"})
+		}).Should(Equal(access.Deny))
 		keepSaying(reads(o, namespace), access.Deny)
 
 		By("the lift of the first gives back what the first took")
@@ -284,7 +288,9 @@ var _ = Describe("Revocations and guardrails", Ordered, func() {
 			return approve(as("carl"), "carl", namespace, "Revocation", "stop", access.EffectDigest(lift.LiftDocument()))
 		}, 10*time.Second).Should(Succeed())
 		Eventually(reads(o, namespace), 30*time.Second).Should(Equal(access.Allow))
-		keepSaying(func() access.Effect { return o.decide(namespace, "bo", "read", "customer", &access.Record{Owner: "bo"}) }, access.Deny)
+		keepSaying(func() access.Effect {
+			return o.decide(namespace, "bo", "read", "customer", &access.Record{Owner: "bo"})
+		}, access.Deny)
 	})
 
 	It("a guardrail that is gone stays in force until somebody lets go of it", func() {

@@ -39,13 +39,12 @@ func (p *pass) vetApprovals(ctx context.Context) error {
 		return nil // what is new waits: nobody knows who made it
 	}
 	if now.print != p.memory.Guard {
-		settled, err := p.establish(ctx, now)
-		if err != nil || !settled {
-			return err
+		if !p.establish(ctx, now) {
+			return nil
 		}
 	}
 	for ref := range p.unjudged() {
-		p.judge(ref, true)
+		p.accept(ref)
 	}
 	return nil
 }
@@ -57,7 +56,8 @@ type seenGuard struct {
 }
 
 // establish writes a state of the policy down once it has stood for a while, and judges every Approval of its time.
-func (p *pass) establish(ctx context.Context, now guard) (bool, error) {
+// It says whether that is done.
+func (p *pass) establish(ctx context.Context, now guard) bool {
 	seen := &p.tenant.guardSeen
 	if seen.print != now.print {
 		*seen = seenGuard{now.print, p.Clock.Now()}
@@ -66,16 +66,16 @@ func (p *pass) establish(ctx context.Context, now guard) (bool, error) {
 		p.againIn = left
 		for ref, object := range p.unjudged() {
 			if now.provesItself(object) {
-				p.judge(ref, true)
+				p.accept(ref)
 			}
 		}
-		return false, nil
+		return false
 	}
 	// A cache may not show yet what was made under a former state: the API itself is asked.
 	found, err := p.readPresent(ctx, p.tenant.namespace, []access.Kind{access.KindApproval}, p.tenant.actedOn)
 	if err != nil {
 		p.doubt = err
-		return false, nil
+		return false
 	}
 	unjudged := p.unjudged()
 	p.memory.Guard = now.print
@@ -88,12 +88,12 @@ func (p *pass) establish(ctx context.Context, now guard) (bool, error) {
 		switch {
 		case p.judged(ref, string(live.UID)):
 		case shown && object.GetUID() == live.UID && now.provesItself(object):
-			p.judge(ref, true)
+			p.accept(ref)
 		default:
-			p.judgeUID(ref, string(live.UID), false)
+			p.reject(ref, string(live.UID))
 		}
 	}
-	return true, nil
+	return true
 }
 
 // provesItself says whether policy and binding have not been changed since they were created, well before the Approval.
@@ -116,17 +116,15 @@ func (p *pass) judged(ref access.Ref, uid string) bool {
 	return p.tenant.vetted[ref] == uid || p.memory.Unproven[ref.Name] == uid
 }
 
-func (p *pass) judge(ref access.Ref, counts bool) { p.judgeUID(ref, p.declared[ref].uid, counts) }
+func (p *pass) accept(approval access.Ref) {
+	p.tenant.vetted[approval] = p.declared[approval].uid
+}
 
-func (p *pass) judgeUID(ref access.Ref, uid string, counts bool) {
-	if counts {
-		p.tenant.vetted[ref] = uid
-		return
-	}
+func (p *pass) reject(approval access.Ref, uid string) {
 	if p.memory.Unproven == nil {
 		p.memory.Unproven = make(map[string]string)
 	}
-	p.memory.Unproven[ref.Name] = uid
+	p.memory.Unproven[approval.Name] = uid
 }
 
 // countable are the declarations without the Approvals that do not count, and with what the store remembers of those that

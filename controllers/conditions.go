@@ -56,36 +56,10 @@ type verdict struct {
 	until   time.Duration
 }
 
-// status goes through what can be said of an object; the first that applies is what Ready says.
+// status says what there is to say of an object now.
 func (f objectFacts) status() outcome {
-	var v verdict
 	window, temporary := f.window()
-	switch {
-	case f.unwritten:
-		v = verdict{stalled: true, reason: v1alpha1.ReasonStoreUnavailable, message: "the change has not been written for ten minutes: see PermissionStore/default"}
-	case f.invalid != nil:
-		v = verdict{stalled: true, reason: v1alpha1.ReasonInvalid, message: f.invalid.Error()}
-	case f.retired:
-		v = verdict{ready: true, reason: v1alpha1.ReasonRetired, message: "the namespace is retired: the object confers nothing"}
-	case f.refused != nil:
-		v = verdict{stalled: true, reason: v1alpha1.ReasonStoreRefused, message: f.refused.Error()}
-	case temporary && window.Ended(f.storeNow):
-		v = verdict{ready: true, reason: v1alpha1.ReasonExpired, message: "ended at " + window.NotAfter.String()}
-	case len(f.findings) > 0 && !f.onlyAdvises():
-		v = f.found()
-	case f.verdict.reason != "":
-		v = f.verdict
-	case len(f.revokedBy) > 0 && !f.confers:
-		v = verdict{ready: true, reason: v1alpha1.ReasonRevoked, message: f.revocation()}
-	case f.waits() != "":
-		v = verdict{ready: true, reason: f.waits(), message: f.waiting()}
-	case temporary && f.storeNow < window.NotBefore:
-		v = verdict{ready: true, reason: v1alpha1.ReasonScheduled, message: "starts at " + window.NotBefore.String()}
-	case temporary:
-		v = verdict{ready: true, reason: v1alpha1.ReasonActive, message: "ends at " + window.NotAfter.String()}
-	default:
-		v = f.applied()
-	}
+	v := f.ready(window, temporary)
 	s := newStatus(f.object, f.before, f.now)
 	s.settle(v)
 	next := schedule.Forever
@@ -93,11 +67,50 @@ func (f objectFacts) status() outcome {
 		f.reportActive(s, window)
 		next = window.Next(f.storeNow)
 	}
-	if !f.unwritten && !f.retired && !(temporary && window.Ended(f.storeNow)) {
+	if over := temporary && window.Ended(f.storeNow); !f.unwritten && !f.retired && !over {
 		f.reportApproved(s)
 		f.reportRevoked(s)
 	}
 	return outcome{s.status, v.until, next}
+}
+
+// ready goes through what can keep an object from being ready; the first that applies is what Ready says.
+func (f objectFacts) ready(window schedule.Window, temporary bool) verdict {
+	switch {
+	case f.unwritten:
+		return verdict{stalled: true, reason: v1alpha1.ReasonStoreUnavailable, message: "the change has not been written for ten minutes: see PermissionStore/default"}
+	case f.invalid != nil:
+		return verdict{stalled: true, reason: v1alpha1.ReasonInvalid, message: f.invalid.Error()}
+	case f.retired:
+		return verdict{ready: true, reason: v1alpha1.ReasonRetired, message: "the namespace is retired: the object confers nothing"}
+	case f.refused != nil:
+		return verdict{stalled: true, reason: v1alpha1.ReasonStoreRefused, message: f.refused.Error()}
+	case temporary && window.Ended(f.storeNow):
+		return verdict{ready: true, reason: v1alpha1.ReasonExpired, message: "ended at " + window.NotAfter.String()}
+	case len(f.findings) > 0 && !f.onlyAdvises():
+		return f.found()
+	case f.verdict.reason != "":
+		return f.verdict
+	}
+	return f.inForce(window, temporary)
+}
+
+// inForce says how it stands with an object that is ready.
+func (f objectFacts) inForce(window schedule.Window, temporary bool) verdict {
+	v := verdict{ready: true}
+	switch {
+	case len(f.revokedBy) > 0 && !f.confers:
+		v.reason, v.message = v1alpha1.ReasonRevoked, f.revocation()
+	case f.waits() != "":
+		v.reason, v.message = f.waits(), f.waiting()
+	case temporary && f.storeNow < window.NotBefore:
+		v.reason, v.message = v1alpha1.ReasonScheduled, "starts at "+window.NotBefore.String()
+	case temporary:
+		v.reason, v.message = v1alpha1.ReasonActive, "ends at "+window.NotAfter.String()
+	default:
+		v = f.applied()
+	}
+	return v
 }
 
 // onlyAdvises says whether the findings are for people to judge: the object is in force all the same.

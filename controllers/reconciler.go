@@ -203,6 +203,7 @@ func (r *Reconciler) reportStore(t *tenant, p *pass, now time.Time) {
 		facts.drift = len(store.Diff(t.base, t.held))
 	}
 	r.say("PermissionStore", p.ps, latest, v1alpha1.PermissionStoreStatus{Status: facts.status(), Held: p.held})
+	p.measure(facts.emergencies)
 }
 
 // reportTrouble says trouble on the PermissionStore. Objects are touched only where their change has waited too long.

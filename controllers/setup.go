@@ -33,6 +33,7 @@ const tenantsAtOnce = 4
 
 // Setup registers the passes, the keeper and the status writer with the manager.
 func (r *Reconciler) Setup(mgr ctrl.Manager) error {
+	register()
 	r.statuses = newStatusWriter(r.Client, r.Live, r.Log)
 	r.wake = make(chan event.TypedGenericEvent[string])
 	r.guards = &guards{live: r.Live, seen: make(map[string]guard)}

@@ -256,6 +256,14 @@ func TestWhatWasApprovedIsWhatCounts(t *testing.T) {
 			asksTwo(), yes(loan, "ann", "carl", "dora"), edit(func(g *Grant) { g.Where = nil })}, "AdmittedInPart: read all"},
 		"what is all was approved with what is own":     {steps{lending(customers(ScopeAll, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"), edit(func(g *Grant) { g.Records.Scopes = ScopeOwn })}, "Admitted: read own"},
 		"what is own was not approved with what is all": {steps{lending(customers(ScopeOwn, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"), edit(func(g *Grant) { g.Records.Scopes = ScopeAll })}, "AdmittedInPart: read own"},
+		"two grants cut to the same count once": {steps{lending(customers(ScopeOwn, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"),
+			changedLoan(func(g *TemporaryGrant) {
+				g.Grants = []Grant{customers(ScopeOwn, "read", "update"), customers(ScopeOwn, "read", "export")}
+			})}, "AdmittedInPart: read own, read own"},
+		"two grants of a role cut to the same count once": {steps{lendingRole(&Role{Name: "rep", Grants: []Grant{customers(ScopeOwn, "read")}}), asksTwo(), yes(loan, "ann", "carl", "dora"),
+			func(d *Declarations) {
+				d.Roles[0] = &Role{Name: "rep", Grants: []Grant{customers(ScopeOwn, "read", "update"), customers(ScopeOwn, "read", "export")}}
+			}}, "AdmittedInPart: read own"},
 		"two who approved different things agree on what both say": {steps{lending(customers(ScopeAll, "read", "update"), "ann"), asksTwo(), yes(loan, "ann", "carl"),
 			edit(func(g *Grant) { g.Actions = []string{"read", "export"} }), yes(loan, "ann", "dora")}, "AdmittedInPart: read all"},
 		"one who approved two things is still one": {steps{lending(customers(ScopeAll, "read", "update"), "ann"), asksTwo(), yes(loan, "ann", "carl"),
@@ -315,6 +323,7 @@ func TestWhichRulesConcernWhom(t *testing.T) {
 		"an own tree without branches is at home":         {steps{lent(Records{DepartmentTrees: []string{"east-1"}}), other}, free + "read east-1"},
 		"a tree with branches elsewhere is not":           {steps{changedUser("ann", func(u *User) { u.Departments = []string{"east"} }), lent(Records{DepartmentTrees: []string{"east"}}), other}, waits},
 		"a tree all of whose branches are own is at home": {steps{changedUser("ann", func(u *User) { u.Departments = []string{"east", "east-1"} }), lent(Records{DepartmentTrees: []string{"east"}}), other}, free + "read east"},
+		"a tree that nobody knows is not":                 {steps{lent(Records{DepartmentTrees: []string{"east-1", "atlantis"}}), other}, waits},
 		"an owner of the own department is at home":       {steps{lent(Records{Owners: []string{"gone"}}), other}, free + "read gone"},
 		"an owner of another is not":                      {steps{lent(Records{Owners: []string{"gone", "bob"}}), other}, waits},
 		"an owner nobody knows is not":                    {steps{lent(Records{Owners: []string{"gone", "nemo"}}), other}, waits},
@@ -373,7 +382,10 @@ func TestWhoeverApprovesByARoleMustHoldIt(t *testing.T) {
 			d.Roles = append(d.Roles, &Role{Name: "clerk", Privileged: true})
 			d.Roles[0].Privileged = true
 		}, has("dora", "clerk"), byRole, asks(AdmitRule{When: AdmitWhen{PrivilegedRole: true}, Approvals: 1}), approve, yes(Ref{KindUserBinding, "dora-is-clerk"}, "dora", "boss"), func(d *Declarations) { d.UserBindings[0].Roles = []string{"manager"} }}, none},
-		"a chain of approvals is followed to its end": {steps{lent, roles, has("dora", "manager"), has("carl", "middle"), byRole, asks(AdmitRule{When: AdmitWhen{Roles: []string{"middle"}}, Approvals: 1, By: []Approver{{User: "boss"}}}), asks(AdmitRule{When: AdmitWhen{Roles: []string{"manager"}}, Approvals: 1, By: []Approver{{Role: "middle"}, {User: "boss"}}}), approve, yes(doras, "dora", "carl"), yes(Ref{KindUserBinding, "carl-is-middle"}, "carl", "boss")}, all},
+		"who holds it by a revoked binding, though approved, does not": {steps{lent, roles, has("dora", "manager"), byRole, privileged, approve, yes(doras, "dora", "boss"), revoke(doras)}, none},
+		"of two, both must hold it at the time":                        {steps{lent, roles, has("dora", "manager"), until(140, "carl", "manager"), asks(AdmitRule{When: AdmitWhen{Temporary: true}, Approvals: 2, By: []Approver{{Role: "manager"}}}), yes(loan, "ann", "dora", "carl")}, "AdmittedInPart:"},
+		"and while both do it counts":                                  {steps{lent, roles, has("dora", "manager"), until(180, "carl", "manager"), asks(AdmitRule{When: AdmitWhen{Temporary: true}, Approvals: 2, By: []Approver{{Role: "manager"}}}), yes(loan, "ann", "dora", "carl")}, "AdmittedInPart: read all"},
+		"a chain of approvals is followed to its end":                  {steps{lent, roles, has("dora", "manager"), has("carl", "middle"), byRole, asks(AdmitRule{When: AdmitWhen{Roles: []string{"middle"}}, Approvals: 1, By: []Approver{{User: "boss"}}}), asks(AdmitRule{When: AdmitWhen{Roles: []string{"manager"}}, Approvals: 1, By: []Approver{{Role: "middle"}, {User: "boss"}}}), approve, yes(doras, "dora", "carl"), yes(Ref{KindUserBinding, "carl-is-middle"}, "carl", "boss")}, all},
 	})
 }
 
@@ -439,5 +451,81 @@ func TestWhatLastsTooLongConfersNothing(t *testing.T) {
 				t.Errorf("says %q, not %q", said, c.says)
 			}
 		})
+	}
+}
+
+func TestFieldsThatWereNotApprovedStayHidden(t *testing.T) {
+	narrow := customers(ScopeAll, "read")
+	narrow.OnlyFields = []string{"name"}
+	d := guarded(lending(narrow, "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"), changedLoan(func(g *TemporaryGrant) { g.Grants[0].OnlyFields = nil }))
+	levels := make([]Level, 2)
+	NewPolicy(Resolve(d).Facts).Decide(150, &Request{User: "ann", Action: "read", Object: "customer", Record: bobsInNorth, Fields: []string{"name", "region"}}, levels)
+	if want := []Level{LevelRead, LevelNone}; !slices.Equal(levels, want) {
+		t.Errorf("levels %v, want %v", levels, want)
+	}
+}
+
+func TestFactsTellWhoApprovedWhat(t *testing.T) {
+	d := guarded(lending(customers(ScopeAll, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "nemo"), no(loan, "ann", "dora"), forgetDocuments, seenOf("dora"),
+		changedUser("dora", func(u *User) { u.Identities = nil }), changedUser("bob", func(u *User) { u.Identities = []string{"dora@crm"} }))
+	r := Resolve(d)
+	var said []string
+	for _, a := range r.Facts.Approvals {
+		said = append(said, fmt.Sprintf("%s %s: %s by %s, who is %s", a.Owner, a.ForName, a.Decision, a.Approver, a.Person))
+		if a.ForKind != KindTemporaryGrant || a.Effect != r.Admissions[loan][0].Effect || EffectDigest(a.Document) != a.Effect {
+			t.Errorf("%+v has not the document of %s", a, a.Effect)
+		}
+	}
+	if want := []string{"Approval/approval-0 loan: Approve by carl@crm, who is carl", "Approval/approval-2 loan: Deny by dora@crm, who is dora"}; !slices.Equal(said, want) {
+		t.Errorf("%q\nwant %q", said, want)
+	}
+	for name, document := range map[string]string{
+		"with its keys in another order": `{"kind":"Access",` + strings.Replace(string(r.Admissions[loan][0].Document)[1:], `"kind":"Access",`, "", 1),
+		"with letters escaped":           strings.Replace(string(r.Admissions[loan][0].Document), "ann", `\u0061nn`, 1),
+	} {
+		kept := guarded(lending(customers(ScopeAll, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"), changedLoan(func(g *TemporaryGrant) { g.Window.NotAfter = 190 }))
+		for _, a := range kept.Approvals {
+			a.Document = []byte(document)
+		}
+		if got := standing(kept, "ann", 150); got != "Admitted: read all" {
+			t.Errorf("kept %s: %s", name, got)
+		}
+	}
+}
+
+func TestAnAdmissionTellsWhatIsMissing(t *testing.T) {
+	rule := AdmitRule{Approvals: 2, By: []Approver{{ManagerOfSubject: true}, {Role: "auditor"}, {User: "dora"}, {User: "ann"}, {Role: "manager"}}}
+	d := guarded(lending(customers(ScopeAll, "read"), "ann"), func(d *Declarations) { d.Roles = append(d.Roles, &Role{Name: "auditor"}, &Role{Name: "manager"}) },
+		asks(AdmitRule{Approvals: 1}), asks(rule), yes(loan, "ann", "dora"))
+	a := Resolve(d).Admissions[loan][0]
+	if a.State != Awaiting || a.Needed != 2 || a.Have != 1 || a.Rule != "guardrail-1" || strings.Join(a.From, ", ") != "boss, an auditor, a manager" {
+		t.Errorf("%s: %d of %d by %s, from %q", a.State, a.Have, a.Needed, a.Rule, a.From)
+	}
+}
+
+func TestWhatEndedOfAnAdmittedBindingIsLeftOut(t *testing.T) {
+	d := guarded(holding("ann", customers(ScopeOwn, "read")), func(d *Declarations) {
+		d.TemporaryGrants = append(d.TemporaryGrants, &TemporaryGrant{Name: "acting", Users: []string{"dora"}, Roles: []string{"deputy"}, Window: schedule.Window{NotBefore: 100, NotAfter: 180}})
+		d.Roles = append(d.Roles, &Role{Name: "deputy"})
+	}, asks(AdmitRule{When: AdmitWhen{Roles: []string{"role-of-ann"}}, Approvals: 1, By: []Approver{{Role: "deputy"}}}), yes(annsBinding, "ann", "dora"))
+	owned := func(now schedule.Instant) (holders, tuples int) {
+		f := Resolve(d).Facts.WithoutEnded(now)
+		for _, h := range f.Holders {
+			if h.Owner == annsBinding {
+				holders++
+			}
+		}
+		for _, t := range f.Tuples {
+			if t.Owner == annsBinding {
+				tuples++
+			}
+		}
+		return holders, tuples
+	}
+	if holders, tuples := owned(150); holders != 1 || tuples != 1 {
+		t.Errorf("while the approver may: %d holders, %d tuples", holders, tuples)
+	}
+	if holders, tuples := owned(180); holders != 0 || tuples != 0 {
+		t.Errorf("afterwards: %d holders, %d tuples", holders, tuples)
 	}
 }

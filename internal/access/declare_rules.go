@@ -26,7 +26,7 @@ type GuardrailRule struct {
 	Admit    *AdmitRule    `json:"admit,omitempty"`
 }
 
-// Any, as an object or action of a rule, means every one.
+// Any is every object, or every action, of a rule.
 const Any = "*"
 
 // Target says which actions on which objects a rule is about. Any stands for all.

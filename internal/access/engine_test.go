@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	. "github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -83,6 +84,32 @@ func BenchmarkDecide(b *testing.B) {
 		policy.Decide(worldStart, draw.next(), levels)
 	}
 	b.ReportMetric(float64(counts[Allow])/3, "%allowed")
+}
+
+// BenchmarkDecideUnderGuardrails asks the same of the same policy with and without guardrails of every form, in turns: a
+// dozen of them, some about every object. The context says everything that they need.
+func BenchmarkDecideUnderGuardrails(b *testing.B) {
+	d := newWorld(rand.New(rand.NewPCG(1, 1)), largeWorld)
+	without := NewPolicy(Resolve(d).Facts)
+	d.Guardrails = newGuardrails(rand.New(rand.NewPCG(5, 6)), largeWorld)
+	with := NewPolicy(Resolve(d).Facts)
+	rows, used := int64(1), int64(0)
+	context := Context{Channel: "web", Rows: &rows, Used: &used, Reason: "because", TargetDepartment: "dept-1"}
+	levels := make([]Level, 3)
+	const turn = 20000
+	took := map[*Policy]time.Duration{}
+	for done := 0; done < b.N; done += turn {
+		for _, policy := range []*Policy{without, with} {
+			draw := newDrawing(largeWorld)
+			draw.request.Context = context
+			started := time.Now()
+			for range turn {
+				policy.Decide(worldStart, draw.next(), levels)
+			}
+			took[policy] += time.Since(started)
+		}
+	}
+	b.ReportMetric(float64(took[with])/float64(took[without]), "with/without")
 }
 
 func BenchmarkDraw(b *testing.B) {

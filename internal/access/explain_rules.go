@@ -148,8 +148,3 @@ func (q *question) capped(i int) string {
 	}
 	return ""
 }
-
-// Advises says whether the finding is for people to judge, and changes nobody's access.
-func (f Finding) Advises() bool {
-	return f.Reason == ReasonHoldersOutOfRange || f.Reason == ReasonDutiesHeldTogether
-}

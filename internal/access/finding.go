@@ -51,3 +51,8 @@ func (f Finding) String() string {
 
 // Waits says whether the finding may mend itself when another declaration arrives.
 func (f Finding) Waits() bool { return f.Reason == ReasonUnknownReference }
+
+// Advises says whether the finding is for people to judge, and changes nobody's access.
+func (f Finding) Advises() bool {
+	return f.Reason == ReasonHoldersOutOfRange || f.Reason == ReasonDutiesHeldTogether
+}

@@ -72,6 +72,7 @@ func TestRevocationsEndAccess(t *testing.T) {
 		"of a role, not lifted by an heir's holder":           {steps{holds, heir, revoke(Ref{KindRole, "base"}), lift(Ref{KindRevocation, "stop-base"}, "ann")}, "free: read own"},
 		"of a role, lifted by another":                        {steps{holds, revoke(role), lift(stopRole, "boss")}, "free: read own"},
 		"of a binding, not lifted by one whom it selects":     {steps{holds, selecting("north"), revoke(annsBinding), lift(Ref{KindRevocation, "stop-binding-of-ann"}, "bob")}, none},
+		"of a binding, not lifted by its subject":             {steps{holds, revoke(annsBinding), lift(Ref{KindRevocation, "stop-binding-of-ann"}, "ann")}, none},
 		"of a grant, not lifted by a user of it":              {steps{lent, revoke(loan), lift(Ref{KindRevocation, "stop-loan"}, "ann")}, none},
 		"two who lift each other's stay revoked":              {steps{holds, revoke(ann), revoke(Ref{KindUser, "bob"}), lift(stopAnn, "bob"), lift(Ref{KindRevocation, "stop-bob"}, "ann")}, none},
 		"who was lifted first may lift the next":              {steps{holds, revoke(ann), revoke(Ref{KindUser, "bob"}), lift(stopAnn, "bob"), lift(Ref{KindRevocation, "stop-bob"}, "carl")}, "free: read own"},
@@ -105,6 +106,16 @@ func TestFactsNameTheFirstRevocation(t *testing.T) {
 	for _, u := range facts.Users {
 		if want := map[string]string{"ann": "b"}[u.User]; u.RevokedBy != want {
 			t.Errorf("%s is revoked by %q, want %q", u.User, u.RevokedBy, want)
+		}
+	}
+	for _, target := range []Ref{{KindUser, "ann"}, annsBinding, {KindRole, "role-of-ann"}, {KindRole, "base"}} {
+		heir := func(d *Declarations) {
+			d.Roles[0].Inherits = []Inheritance{{Role: "base"}}
+			d.Roles = append(d.Roles, &Role{Name: "base", Grants: []Grant{customers(ScopeAll, "export")}})
+		}
+		before, after := guarded(holding("ann", customers(ScopeOwn, "read")), heir), guarded(holding("ann", customers(ScopeOwn, "read")), heir, revoke(target))
+		if lost := Losers(Resolve(before).Facts, Resolve(after).Facts); !slices.Equal(lost, []string{"ann"}) {
+			t.Errorf("losers by a revocation of %s: %v, want ann", target, lost)
 		}
 	}
 	if lost := Losers(Resolve(guarded(holding("ann", customers(ScopeOwn, "read")))).Facts, facts); !slices.Equal(lost, []string{"ann"}) {

@@ -42,26 +42,35 @@ func (b *policyBuilder) indexGuardrails() {
 	})
 	channels, devices := slices.Clone(wellKnownChannels), slices.Clone(wellKnownDevices)
 	for i := range facts {
-		name, rule := facts[i].Owner.Name, &facts[i].Rule
-		switch {
-		case rule.Deny != nil:
-			channels = append(channels, rule.Deny.When.Channels...)
-			devices = append(devices, rule.Deny.When.Devices...)
-			for _, window := range rule.Deny.When.Windows {
-				p.boundaries = append(p.boundaries, window.NotBefore, window.NotAfter)
-			}
-			b.guard(rule.Deny.Target, guard{name: name, deny: rule.Deny})
-		case rule.Limit != nil:
-			b.guard(rule.Limit.Target, guard{name: name, limit: rule.Limit})
-		case rule.Approve != nil:
-			b.guard(rule.Approve.Target, guard{name: name, approve: rule.Approve})
-		case rule.Separate != nil:
-			b.separate(name, rule.Separate)
-		case rule.Cap != nil:
-			b.cap(name, rule.Cap)
+		b.indexRule(facts[i].Owner.Name, &facts[i].Rule)
+		if deny := facts[i].Rule.Deny; deny != nil {
+			channels = append(channels, deny.When.Channels...)
+			devices = append(devices, deny.When.Devices...)
 		}
 	}
 	p.channels, p.devices = inOrder(channels), inOrder(devices)
+}
+
+// indexRule takes every form that a rule has: admission lets it have one, and one that has more denies by all of them.
+func (b *policyBuilder) indexRule(name string, rule *GuardrailRule) {
+	if rule.Deny != nil {
+		for _, window := range rule.Deny.When.Windows {
+			b.policy.boundaries = append(b.policy.boundaries, window.NotBefore, window.NotAfter)
+		}
+		b.guard(rule.Deny.Target, guard{name: name, deny: rule.Deny})
+	}
+	if rule.Limit != nil {
+		b.guard(rule.Limit.Target, guard{name: name, limit: rule.Limit})
+	}
+	if rule.Approve != nil {
+		b.guard(rule.Approve.Target, guard{name: name, approve: rule.Approve})
+	}
+	if rule.Separate != nil {
+		b.separate(name, rule.Separate)
+	}
+	if rule.Cap != nil {
+		b.cap(name, rule.Cap)
+	}
 }
 
 // guard puts a rule at every action that it is about.
@@ -154,15 +163,8 @@ const (
 	isTrue
 )
 
-// isSo asks one thing of several, all of which must be so.
+// and asks two things, both of which must be so.
 func (t truth) and(other truth) truth { return min(t, other) }
-
-func truthOf(is bool) truth {
-	if is {
-		return isTrue
-	}
-	return untrue
-}
 
 // amongKnown compares what the context says with what a rule names. Nothing named asks nothing; what is not said or not
 // known may be any of them.
@@ -173,7 +175,10 @@ func amongKnown(named []string, said string, known []string) truth {
 	case !contains(known, said):
 		return unsaid
 	}
-	return truthOf(slices.Contains(named, said))
+	if slices.Contains(named, said) {
+		return isTrue
+	}
+	return untrue
 }
 
 // count is a number of the context that was said; a negative one is not.
@@ -218,14 +223,13 @@ func (q *question) forbids(g *guard) bool {
 
 func (q *question) denies(when *DenyWhen) truth {
 	c, p := &q.request.Context, q.policy
-	so := amongKnown(when.Channels, c.Channel, p.channels).and(amongKnown(when.Devices, c.Device, p.devices))
-	if when.ReasonMissing {
-		so = so.and(truthOf(c.Reason == ""))
+	if when.ReasonMissing && c.Reason != "" {
+		return untrue
 	}
-	if len(when.Windows) > 0 {
-		so = so.and(truthOf(slices.ContainsFunc(when.Windows, func(s Span) bool { return s.Active(q.now) })))
+	if len(when.Windows) > 0 && !slices.ContainsFunc(when.Windows, func(s Span) bool { return s.Active(q.now) }) {
+		return untrue
 	}
-	return so
+	return amongKnown(when.Channels, c.Channel, p.channels).and(amongKnown(when.Devices, c.Device, p.devices))
 }
 
 func (q *question) exceedsRequest(limit *LimitRule) bool {
