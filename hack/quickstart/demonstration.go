@@ -17,7 +17,7 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/store/sqlite"
 )
 
-// demonstration shows the organisation, and access that ends: with the operator, and without it.
+// demonstration shows the organisation, an approval, and access that ends: with the operator, and without it.
 type demonstration struct {
 	cluster  *cluster
 	operator *operator
@@ -38,59 +38,115 @@ func (d *demonstration) show(ctx context.Context) error {
 	if err := d.can(ctx, access.Deny, "li-ting", "read", "customer/cust-ruifeng"); err != nil {
 		return err
 	}
-	if err := d.grant(ctx, "demo-with-operator", 10*time.Second, false); err != nil {
+	say("Guardrails hold for everybody, whatever a role says. Nobody carries the customers away:")
+	if err := d.can(ctx, access.Deny, "zheng-ke", "export", "customer", "--rows", "20000", "--used", "0"); err != nil {
 		return err
 	}
-	return d.grant(ctx, "demo-without-operator", 10*time.Second, true)
+	for _, step := range []func(context.Context) error{d.approve, d.withOperator, d.withoutOperator} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// grant gives Li Ting her colleague's customers for some seconds and watches the access end.
-func (d *demonstration) grant(ctx context.Context, name string, length time.Duration, kill bool) error {
-	end := time.Now().Add(length).UTC().Truncate(time.Second)
-	say("Granting her wang-lei's customers until %s (%.0f s): TemporaryGrant/%s", end.Format(time.TimeOnly), time.Until(end).Seconds(), name)
+// loan lends Li Ting somebody's customers for some seconds.
+type loan struct {
+	name, owner, requestedBy string
+	end                      time.Time
+}
+
+func (d *demonstration) lend(ctx context.Context, length time.Duration, l loan) (loan, error) {
+	start := time.Now().UTC().Truncate(time.Second)
+	l.end = start.Add(length)
 	manifest := fmt.Sprintf(`apiVersion: crmaccess.io/v1alpha1
 kind: TemporaryGrant
 metadata: {name: %s, namespace: %s}
 spec:
   users: [li-ting]
   grants:
-  - {object: customer, actions: [read], records: {owners: [wang-lei]}}
+  - {object: customer, actions: [read], records: {owners: [%s]}}
+  notBefore: %q
   notAfter: %q
   reason: quick start
-  requestedBy: lin-che
-`, name, namespace, end.Format(time.RFC3339))
-	if err := d.cluster.apply(ctx, d.dir, name+".yaml", manifest); err != nil {
+  requestedBy: %s
+`, l.name, namespace, l.owner, start.Format(time.RFC3339), l.end.Format(time.RFC3339), l.requestedBy)
+	say("Granting her %s's customers until %s (%.0f s): TemporaryGrant/%s", l.owner, l.end.Format(time.TimeOnly), length.Seconds(), l.name)
+	return l, d.cluster.apply(ctx, d.dir, l.name+".yaml", manifest)
+}
+
+// waitActive waits until the grant is in force, or is not.
+func (d *demonstration) waitActive(ctx context.Context, l loan, want string) error {
+	return d.cluster.kubectl(ctx, "wait", "--for=condition=Active="+want, "-n", namespace, "temporarygrant/"+l.name, "--timeout=60s")
+}
+
+// approve shows a grant that waits until a person says yes.
+func (d *demonstration) approve(ctx context.Context) error {
+	l, err := d.lend(ctx, 15*time.Second, loan{name: "demo-approval", owner: "wu-fan", requestedBy: "sun-jie"})
+	if err != nil {
 		return err
 	}
-	if err := d.cluster.kubectl(ctx, "wait", "--for=condition=Active", "-n", namespace, "temporarygrant/"+name, "--timeout=8s"); err != nil {
+	fmt.Println("  wu-fan is in another department, so that a guardrail asks for an approval. Until then:")
+	if err := d.cluster.waitFor(ctx, "ApprovalPending", "temporarygrant/"+l.name); err != nil {
 		return err
 	}
-	if kill {
-		fmt.Println("  The operator is killed now (SIGKILL). The permission store answers by itself:")
-		d.operator.kill()
-	} else if err := d.can(ctx, access.Allow, "li-ting", "read", "customer/cust-ruifeng"); err != nil {
+	if err := d.can(ctx, access.Deny, "li-ting", "read", "customer/cust-bolan"); err != nil {
 		return err
 	}
-	for {
-		live, err := d.live(ctx, name)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("  %s  rows of %s that are live in the store: %d\n", time.Now().UTC().Format(time.TimeOnly), name, live)
-		if live == 0 {
-			break
-		}
-		if time.Since(end) > 3*time.Second {
-			return errors.New("the grant did not end")
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(min(max(time.Until(end), 100*time.Millisecond), 3*time.Second)):
-		}
+	message, err := d.cluster.output(ctx, "get", "temporarygrant", l.name, "-n", namespace, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].message}`)
+	if err != nil {
+		return err
 	}
-	if !kill {
-		return d.can(ctx, access.Deny, "li-ting", "read", "customer/cust-ruifeng")
+	fmt.Println("  The grant's status says: " + message)
+	fmt.Println("  Her manager approves, under his own login (chen-mo@huayue.example):")
+	kubeconfig, err := d.cluster.logInApprover("chen-mo@huayue.example")
+	if err != nil {
+		return err
+	}
+	args := []string{"approve", "temporarygrant/" + l.name, "-n", namespace, "--comment", "until she knows them", "--yes"}
+	fmt.Printf("  $ kubectl crmaccess approve temporarygrant/%s -n %s\n", l.name, namespace)
+	out, err := exec.CommandContext(ctx, filepath.Join(programs, "kubectl-crmaccess"), append(args, "--kubeconfig", kubeconfig)...).CombinedOutput()
+	fmt.Println(indented(string(out)))
+	if err != nil {
+		return fmt.Errorf("approve: %w", err)
+	}
+	if err := d.waitActive(ctx, l, "True"); err != nil {
+		return err
+	}
+	if err := d.can(ctx, access.Allow, "li-ting", "read", "customer/cust-bolan"); err != nil {
+		return err
+	}
+	return d.ends(ctx, l, "customer/cust-bolan")
+}
+
+// withOperator shows a grant that begins and ends while the operator runs.
+func (d *demonstration) withOperator(ctx context.Context) error {
+	l, err := d.lend(ctx, 10*time.Second, loan{name: "demo-with-operator", owner: "wang-lei", requestedBy: "lin-che"})
+	if err != nil {
+		return err
+	}
+	if err := d.waitActive(ctx, l, "True"); err != nil {
+		return err
+	}
+	if err := d.can(ctx, access.Allow, "li-ting", "read", "customer/cust-ruifeng"); err != nil {
+		return err
+	}
+	return d.ends(ctx, l, "customer/cust-ruifeng")
+}
+
+// withoutOperator shows a grant that ends though the operator is dead.
+func (d *demonstration) withoutOperator(ctx context.Context) error {
+	l, err := d.lend(ctx, 10*time.Second, loan{name: "demo-without-operator", owner: "wang-lei", requestedBy: "lin-che"})
+	if err != nil {
+		return err
+	}
+	if err := d.waitActive(ctx, l, "True"); err != nil {
+		return err
+	}
+	fmt.Println("  The operator is killed now (SIGKILL). The permission store answers by itself:")
+	d.operator.kill()
+	if err := d.watch(ctx, l); err != nil {
+		return err
 	}
 	fmt.Println("  Access has ended though nobody was there to end it. Starting the operator again.")
 	operator, err := startOperator(ctx, d.cluster, d.dir)
@@ -98,19 +154,49 @@ spec:
 		return err
 	}
 	d.operator = operator
-	return d.cluster.kubectl(ctx, "wait", "--for=condition=Active=False", "-n", namespace, "temporarygrant/"+name, "--timeout=60s")
+	return d.waitActive(ctx, l, "False")
+}
+
+// ends watches a grant's end, and asks once more afterwards.
+func (d *demonstration) ends(ctx context.Context, l loan, record string) error {
+	if err := d.watch(ctx, l); err != nil {
+		return err
+	}
+	return d.can(ctx, access.Deny, "li-ting", "read", record)
+}
+
+// watch asks the store until the grant has ended.
+func (d *demonstration) watch(ctx context.Context, l loan) error {
+	for {
+		live, err := d.live(ctx, l.name)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("  %s  rows of %s that are live in the store: %d\n", time.Now().UTC().Format(time.TimeOnly), l.name, live)
+		if live == 0 {
+			return nil
+		}
+		if time.Since(l.end) > 3*time.Second {
+			return errors.New("the grant did not end")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(max(time.Until(l.end), 100*time.Millisecond), 3*time.Second)):
+		}
+	}
 }
 
 // can asks the running operator and prints the answer. It fails where the answer is another than the sample says.
-func (d *demonstration) can(ctx context.Context, want access.Effect, user, action, record string) error {
+func (d *demonstration) can(ctx context.Context, want access.Effect, question ...string) error {
 	records := filepath.Join("config", "samples", "huayue", "records.yaml")
-	args := []string{"can", user, action, record, "-n", namespace, "--server", d.operator.server, "--records", records}
-	fmt.Printf("  $ kubectl crmaccess can %s %s %s\n", user, action, record)
+	args := append(append([]string{"can"}, question...), "-n", namespace, "--server", d.operator.server, "--records", records)
+	fmt.Printf("  $ kubectl crmaccess can %s\n", strings.Join(question, " "))
 	for deadline := time.Now().Add(15 * time.Second); ; {
 		out, err := exec.CommandContext(ctx, filepath.Join(programs, "kubectl-crmaccess"), args...).CombinedOutput()
 		text := strings.TrimSpace(string(out))
 		if strings.HasPrefix(text, want.String()) {
-			fmt.Println("    " + strings.ReplaceAll(text, "\n", "\n    "))
+			fmt.Println(indented(text))
 			return nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
@@ -118,6 +204,11 @@ func (d *demonstration) can(ctx context.Context, want access.Effect, user, actio
 		}
 		<-time.After(200 * time.Millisecond) // the operator has just started or committed
 	}
+}
+
+// indented sets what a command prints off from our own words.
+func indented(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
 }
 
 func (d *demonstration) open(ctx context.Context) (store.Store, error) {
@@ -147,8 +238,8 @@ func (d *demonstration) live(ctx context.Context, grant string) (int, error) {
 func printPeople(facts access.Facts) {
 	roles := make(map[string][]string)
 	for _, h := range facts.Holders {
-		if role, ok := strings.CutPrefix(h.Bundle, access.RoleBundle("")); ok {
-			roles[h.User] = append(roles[h.User], role)
+		if h.Role != "" {
+			roles[h.User] = append(roles[h.User], h.Role)
 		} else {
 			roles[h.User] = append(roles[h.User], "("+h.Owner.Name+" until "+h.Window.NotAfter.String()+")")
 		}
@@ -177,7 +268,8 @@ func (d *demonstration) invite() {
   %s get crmaccess -n %s
   bin/kubectl-crmaccess can chen-mo read contract/ct-0091 -n %s --records %s --field amount --why
   bin/kubectl-crmaccess show chen-mo -f config/samples/huayue
+  bin/kubectl-crmaccess revoke user/tang-yue -n %s --reason "laptop stolen"
   curl -s %s/%s/access/v1/evaluation -H 'Content-Type: application/json' \
     -d '{"subject":{"type":"user","id":"li-ting"},"action":{"name":"read"},"resource":{"type":"customer","id":"c1","properties":{"owner":"li-ting"}},"context":{"explain":true}}'
-`, kubeconfig, d.operator.server, filepath.Join(assets(), "kubectl"), namespace, namespace, records, d.operator.server, namespace)
+`, kubeconfig, d.operator.server, filepath.Join(assets(), "kubectl"), namespace, namespace, records, namespace, d.operator.server, namespace)
 }

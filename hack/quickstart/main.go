@@ -1,5 +1,5 @@
-// The quick start: a local API server, the operator on its embedded store, the sample organisation, and a temporary
-// grant that ends before your eyes. `make run` builds what it needs and starts it.
+// The quick start: a local API server, the operator on its embedded store, the sample organisation, an approval, and
+// temporary grants that end before your eyes. `make run` builds what it needs and starts it.
 package main
 
 import (
@@ -50,8 +50,15 @@ func run(ctx context.Context, dir string, once bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, cluster.stop()) }()
 
+	say("Applying what ships: admission policies, custom resource definitions, RBAC")
+	if err := cluster.install(ctx); err != nil {
+		return err
+	}
 	say("Applying the sample organisation: kubectl apply -k config/samples/huayue")
 	if err := cluster.kubectl(ctx, "apply", "--server-side", "-k", filepath.Join("config", "samples", "huayue")); err != nil {
+		return err
+	}
+	if err := cluster.letApprove(ctx); err != nil {
 		return err
 	}
 	operator, err := startOperator(ctx, cluster, dir)
@@ -60,6 +67,9 @@ func run(ctx context.Context, dir string, once bool) (err error) {
 	}
 	demo := demonstration{cluster: cluster, operator: operator, dir: dir}
 	defer func() { demo.operator.stop() }() // the one that runs by then
+	if err := cluster.approveSample(ctx); err != nil {
+		return err
+	}
 	if err := cluster.waitReady(ctx, 2*time.Minute); err != nil {
 		return errors.Join(err, operator.failure())
 	}

@@ -34,7 +34,11 @@ func startOperator(ctx context.Context, c *cluster, dir string) (*operator, erro
 	}
 	defer log.Close()
 	say("Starting the operator: bin/manager (log: %s)", shortened(o.log))
-	o.command = exec.Command(filepath.Join(programs, "manager"), "--kubeconfig", c.kubeconfig, "--data-dir", dir,
+	kubeconfig, err := c.logIn("operator.kubeconfig", operatorAccount, "system:serviceaccounts", "system:authenticated")
+	if err != nil {
+		return nil, err
+	}
+	o.command = exec.Command(filepath.Join(programs, "manager"), "--kubeconfig", kubeconfig, "--data-dir", dir,
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--decision-bind-address", address)
 	o.command.Stdout, o.command.Stderr = log, log
 	if err := o.command.Start(); err != nil {

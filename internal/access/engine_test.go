@@ -86,12 +86,18 @@ func BenchmarkDecide(b *testing.B) {
 	b.ReportMetric(float64(counts[Allow])/3, "%allowed")
 }
 
-// BenchmarkDecideUnderGuardrails asks the same of the same policy with and without guardrails of every form, in turns: a
-// dozen of them, some about every object. The context says everything that they need.
+// BenchmarkDecideUnderGuardrails asks the same of the same policy with and without guardrails, in turns: rules of every
+// form about every object and action, so that each question asks all of them, and none denies what is asked.
 func BenchmarkDecideUnderGuardrails(b *testing.B) {
 	d := newWorld(rand.New(rand.NewPCG(1, 1)), largeWorld)
 	without := NewPolicy(Resolve(d).Facts)
-	d.Guardrails = newGuardrails(rand.New(rand.NewPCG(5, 6)), largeWorld)
+	all := Target{Objects: []string{Any}, Actions: []string{Any}}
+	ruled(GuardrailRule{Deny: &DenyRule{Target: all, When: DenyWhen{Channels: []string{"mobile"}}}},
+		GuardrailRule{Deny: &DenyRule{Target: all, When: DenyWhen{ReasonMissing: true}}},
+		GuardrailRule{Limit: &LimitRule{Target: all, MaxRowsPerRequest: number(500), MaxRowsPerDay: number(1000)}},
+		GuardrailRule{Approve: &ApproveRule{Target: all, When: ApproveWhen{RowsOver: number(100)}}},
+		GuardrailRule{Approve: &ApproveRule{Target: all, When: ApproveWhen{ScopeAtMost: "own", RowsOver: number(100)}}},
+		GuardrailRule{Cap: &CapRule{Objects: []string{Any}, Classes: []string{"secret"}, Level: "masked"}})(&d)
 	with := NewPolicy(Resolve(d).Facts)
 	rows, used := int64(1), int64(0)
 	context := Context{Channel: "web", Rows: &rows, Used: &used, Reason: "because", TargetDepartment: "dept-1"}

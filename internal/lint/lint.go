@@ -109,18 +109,31 @@ func (c *checker) sort() {
 
 func (c *checker) tenant(tenant *manifest.Tenant) {
 	resolution := access.Resolve(tenant.Declarations)
+	approved := access.Resolve(withoutApprovals(tenant.Declarations))
 	for _, findings := range resolution.Findings {
 		for _, f := range findings {
-			c.compiled(tenant, f)
+			if !f.Advises() {
+				c.compiled(tenant, f, Error)
+			}
+		}
+	}
+	for _, findings := range approved.Findings {
+		for _, f := range findings {
+			if f.Advises() {
+				c.compiled(tenant, f, Warning)
+			}
 		}
 	}
 	c.unusedRoles(tenant)
 	c.privilegedRoles(tenant)
 	c.selectors(tenant, resolution)
+	c.waiting(tenant, resolution)
+	c.approvers(tenant, approved)
+	c.caps(tenant)
 }
 
 // compiled reports what the engine found.
-func (c *checker) compiled(tenant *manifest.Tenant, f access.Finding) {
+func (c *checker) compiled(tenant *manifest.Tenant, f access.Finding, severity Severity) {
 	message := f.Message
 	if f.Reason == access.ReasonUnknownReference {
 		if declaredWithFaults(tenant, f.Unknown) {
@@ -131,13 +144,14 @@ func (c *checker) compiled(tenant *manifest.Tenant, f access.Finding) {
 		}
 	}
 	field := "spec." + f.Field
-	c.add(c.at(tenant, f.About, field), Error, f.About, field, message)
+	c.add(c.at(tenant, f.About, field), severity, f.About, field, message)
 }
 
 // declaredWithFaults says whether the name is unknown only because its declaration did not load.
 func declaredWithFaults(tenant *manifest.Tenant, name access.Name) bool {
 	kind, ok := map[string]access.Kind{
 		"role": access.KindRole, "user": access.KindUser, "department": access.KindDepartment, "object": access.KindObjectType,
+		"binding": access.KindUserBinding, "grant": access.KindTemporaryGrant,
 	}[name.What]
 	if !ok {
 		return false
@@ -253,7 +267,7 @@ func (c *checker) selectors(tenant *manifest.Tenant, resolution access.Resolutio
 	}
 	for _, b := range tenant.Declarations.UserBindings {
 		ref := access.Ref{Kind: access.KindUserBinding, Name: b.Name}
-		told := len(resolution.Findings[ref]) > 0
+		told := len(resolution.Findings[ref])+len(resolution.Admissions[ref]) > 0
 		for i, s := range b.Subjects {
 			title := s.Selector.Title
 			if title == "" || titles[title] {

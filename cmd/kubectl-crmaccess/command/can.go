@@ -65,11 +65,13 @@ func newCan(env *Environment) *cobra.Command {
 With -f the answer comes from manifests, without cluster or database; without it the running manager is asked.
 
 The first line is ALLOW, DENY or APPROVAL; with --field it is NONE, MASKED, READ or EDIT where the decision is an allow.
-The causes follow, one a line.
+The causes follow, one a line; what must be approved first, and by whom, begins with "needs". What a guardrail must know and
+is not told counts as the worst.
 Exit codes: 0 allow, 1 deny or none, 2 the question could not be asked, 3 needs an approval.`,
 		Example: `  kubectl crmaccess can li-ting read customer/cust-huaxin -f config/samples/huayue
   kubectl crmaccess can li-ting read customer/cust-huaxin -f config/samples/huayue --field phone
-  kubectl crmaccess can lin-che export customer -f config/samples/huayue --rows 120
+  kubectl crmaccess can lin-che export customer -f config/samples/huayue --rows 120 --channel mobile
+  kubectl crmaccess can li-ting transfer customer/cust-huaxin -f config/samples/huayue --approved-by chen-mo,gao-yuan
   kubectl crmaccess can li-ting read customer/new-1 -f config/samples/huayue --record owner=wang-lei,department=sales-east-1 --why
   kubectl crmaccess can li-ting read customer/cust-huaxin -n huayue --records records.yaml`,
 		Args: arguments("USER", "ACTION", "OBJECT[/RECORD]"),
@@ -93,7 +95,7 @@ Exit codes: 0 allow, 1 deny or none, 2 the question could not be asked, 3 needs 
 	flags.StringVar(&o.targetUser, "target-user", "", "the user that the record goes to")
 	flags.StringVar(&o.targetDepartment, "target-department", "", "the department that the record goes to")
 	flags.StringSliceVar(&o.approvedBy, "approved-by", nil, "users who have approved just this request; only with -f, since a server knows itself who did")
-	flags.BoolVar(&o.why, "why", false, "add the path of each cause, and near misses")
+	flags.BoolVar(&o.why, "why", false, "add the path of each cause, who may approve, and near misses")
 	flags.StringVarP(&o.output, "output", "o", "text", "text or json")
 	return cmd
 }
@@ -137,8 +139,10 @@ func (o *canOptions) question(cmd *cobra.Command, env *Environment, args []strin
 		context: access.Context{
 			Channel: norm.NFC.String(o.channel), Device: norm.NFC.String(o.device), Reason: norm.NFC.String(o.reason),
 			TargetUser: norm.NFC.String(o.targetUser), TargetDepartment: norm.NFC.String(o.targetDepartment),
-			ApprovedBy: o.approvedBy,
 		},
+	}
+	for _, user := range o.approvedBy {
+		q.context.ApprovedBy = append(q.context.ApprovedBy, norm.NFC.String(user))
 	}
 	if q.user == "" || q.action == "" || q.object == "" || (hasRecord && q.id == "") {
 		return nil, usageError(cmd, "a name is empty: want USER ACTION OBJECT or USER ACTION OBJECT/RECORD")

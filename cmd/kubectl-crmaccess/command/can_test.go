@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,16 +53,27 @@ func TestCan(t *testing.T) {
 		"a child that names no parent":         {[]string{"li-ting", "read", "contact/c", "--record", "owner=li-ting"}, 1, []string{"DENY\n", "names none"}},
 		"the child's own owner does not count": {[]string{"wang-lei", "read", "contact/c", "--record", "owner=wang-lei,customer=cust-huaxin"}, 1, []string{"DENY\n"}},
 		"another instant":                      {[]string{"li-ting", "read", "customer/cust-ruifeng", "--at", "2026-12-28T09:00:00+08:00"}, 0, []string{"until 2026-12-31T01:00:00Z"}},
-		"what a request carries":               {[]string{"lin-che", "export", "customer", "--rows", "5", "--used", "0", "--channel", "mobile", "--reason", "x", "--target-department", "sales", "--target-user", "li-ting"}, 0, []string{"ALLOW\n"}},
-		"too few arguments":                    {[]string{"li-ting", "read"}, 2, []string{"want 3 arguments", "--help"}},
-		"an empty record":                      {[]string{"li-ting", "read", "customer/"}, 2, []string{"a name is empty"}},
-		"negative rows":                        {[]string{"li-ting", "read", "customer", "--rows", "-1"}, 2, []string{"zero or more"}},
-		"two fields":                           {[]string{"li-ting", "read", "customer", "--field", "name", "--field", "phone"}, 2, []string{"one field at a time"}},
-		"an instant that is none":              {[]string{"li-ting", "read", "customer", "--at", "tomorrow"}, 2, []string{"--at: instant \"tomorrow\""}},
-		"an output that is none":               {[]string{"li-ting", "read", "customer", "-o", "yaml"}, 2, []string{"want text or json"}},
-		"a flag that is none":                  {[]string{"li-ting", "read", "customer", "--feild", "x"}, 2, []string{"unknown flag: --feild"}},
-		"a namespace that is not declared":     {[]string{"li-ting", "read", "customer", "-n", "acme"}, 2, []string{"nothing for namespace \"acme\"; it has huayue"}},
-		"a file of records that is not there":  {[]string{"li-ting", "read", "customer", "--records", "none.yaml"}, 2, []string{"none.yaml"}},
+		"what a request carries":               {[]string{"lin-che", "export", "customer", "--rows", "5", "--used", "0", "--channel", "mobile", "--reason", "x", "--target-department", "sales", "--target-user", "li-ting"}, 1, []string{"DENY\nguardrail no-bulk-export (channel mobile)\n"}},
+		"a number that a guardrail must know":  {[]string{"lin-che", "export", "customer"}, 1, []string{"DENY\nguardrail no-bulk-export (rows not said)\n"}},
+		"what needs approval": {[]string{"li-ting", "transfer", "customer/cust-huaxin", "--target-department", "sales-east-1"}, 3, []string{
+			"APPROVAL\nneeds chen-mo, manager of li-ting (sales-rep:transfer=own); guardrail customer-transfer\nsales-rep:transfer=own by UserBinding/sales-reps\n"}},
+		"who may approve each": {[]string{"li-ting", "transfer", "customer/cust-huaxin", "--why"}, 3, []string{
+			"needs regional-manager (sales-rep:transfer=own); guardrail customer-transfer\n", "  path: UserBinding/sales-reps > sales-rep\n",
+			"who may approve for customer-transfer: chen-mo\nwho may approve for customer-transfer: gao-yuan, lin-che, ma-xiao\n"}},
+		"one who has approved":                {[]string{"li-ting", "transfer", "customer/cust-huaxin", "--target-department", "sales-east-1", "--approved-by", "chen-mo"}, 0, []string{"ALLOW\n"}},
+		"each rule needs one of its own":      {[]string{"li-ting", "transfer", "customer/cust-huaxin", "--approved-by", "chen-mo"}, 3, []string{"APPROVAL\n"}},
+		"and has them":                        {[]string{"li-ting", "transfer", "customer/cust-huaxin", "--approved-by", "chen-mo,gao-yuan"}, 0, []string{"ALLOW\n"}},
+		"one who may not approve":             {[]string{"li-ting", "transfer", "customer/cust-huaxin", "--target-department", "sales-east-1", "--approved-by", "li-ting"}, 3, []string{"APPROVAL\n"}},
+		"too few arguments":                   {[]string{"li-ting", "read"}, 2, []string{"want 3 arguments", "--help"}},
+		"an empty record":                     {[]string{"li-ting", "read", "customer/"}, 2, []string{"a name is empty"}},
+		"negative rows":                       {[]string{"li-ting", "read", "customer", "--rows", "-1"}, 2, []string{"zero or more"}},
+		"negative records owned":              {[]string{"li-ting", "read", "customer", "--owned", "-1"}, 2, []string{"zero or more"}},
+		"two fields":                          {[]string{"li-ting", "read", "customer", "--field", "name", "--field", "phone"}, 2, []string{"one field at a time"}},
+		"an instant that is none":             {[]string{"li-ting", "read", "customer", "--at", "tomorrow"}, 2, []string{"--at: instant \"tomorrow\""}},
+		"an output that is none":              {[]string{"li-ting", "read", "customer", "-o", "yaml"}, 2, []string{"want text or json"}},
+		"a flag that is none":                 {[]string{"li-ting", "read", "customer", "--feild", "x"}, 2, []string{"unknown flag: --feild"}},
+		"a namespace that is not declared":    {[]string{"li-ting", "read", "customer", "-n", "acme"}, 2, []string{"nothing for namespace \"acme\"; it has huayue"}},
+		"a file of records that is not there": {[]string{"li-ting", "read", "customer", "--records", "none.yaml"}, 2, []string{"none.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) { can(c.args...).expect(t, c.code, c.words...) })
 	}
@@ -114,6 +126,65 @@ func TestCanInJSON(t *testing.T) {
 	}
 }
 
+func TestCanSaysWhoMayApproveInJSON(t *testing.T) {
+	r := can("li-ting", "transfer", "customer/cust-huaxin", "--target-department", "sales-east-1", "-o", "json")
+	r.expect(t, 3)
+	var got struct {
+		Answer    string
+		Causes    []struct{ Text string }
+		Approvals []struct {
+			Guardrail string
+			Approvers []string
+		}
+	}
+	if err := json.Unmarshal([]byte(r.out), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Answer != "APPROVAL" || len(got.Causes) != 2 || !strings.HasPrefix(got.Causes[0].Text, "needs chen-mo") ||
+		len(got.Approvals) != 1 || got.Approvals[0].Guardrail != "customer-transfer" || !slices.Equal(got.Approvals[0].Approvers, []string{"chen-mo"}) {
+		t.Errorf("says %s", r.out)
+	}
+}
+
+// Guardrails that ask for what the command line says of the device and of records owned.
+func TestCanSaysTheDeviceAndWhatIsOwned(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": approving + "---\n" + crm + `kind: Guardrail
+metadata: {name: quota}
+spec:
+  rules:
+  - deny: {objects: [customer], actions: [read], when: {devices: [unmanaged]}}
+  - limit: {objects: [customer], actions: [read], maxRecordsOwned: 3}
+`})
+	ask := func(more ...string) result {
+		return run(append([]string{"can", "ann", "read", "customer/c", "-f", dir, "--record", "owner=ann"}, more...)...)
+	}
+	ask("--owned", "2", "--device", "managed").expect(t, 0, "ALLOW\n")
+	ask("--owned", "3", "--device", "managed").expect(t, 1, "guardrail quota (owns 3 of at most 3 records)")
+	ask("--owned", "2", "--device", "unmanaged").expect(t, 1, "guardrail quota (device unmanaged)")
+	ask("--owned", "2").expect(t, 1, "guardrail quota (device not said)")
+	ask("--device", "managed").expect(t, 1, "guardrail quota (owned not said)")
+}
+
+func TestCanTakesWhatNamesNoNamespace(t *testing.T) {
+	restrictions := strings.ReplaceAll(approving, "{name: stop-ben}", "{name: stop-ann}")
+	restrictions = strings.ReplaceAll(restrictions, "user: ben, reason", "user: ann, reason")
+	var common, named []string
+	for document := range strings.SplitSeq(restrictions, "---\n") {
+		if strings.Contains(document, "kind: Guardrail") || strings.Contains(document, "kind: Revocation") {
+			common = append(common, document)
+		} else {
+			named = append(named, strings.Replace(document, "metadata: {", "metadata: {namespace: acme, ", 1))
+		}
+	}
+	approval := crm + "kind: Approval\nmetadata: {name: a}\nspec: {for: {kind: TemporaryGrant, name: holiday}, effect: \"sha256:" + strings.Repeat("0", 64) + "\", decision: Approve, approver: boss@sso.example}\n"
+	all := map[string]string{"named.yaml": strings.Join(named, "---\n"), "common.yaml": strings.Join(append(common, approval), "---\n")}
+	dir := write(t, all)
+	run("can", "ann", "read", "customer/c", "-f", dir, "-n", "acme", "--record", "owner=ann").expect(t, 1, "DENY\nrevocation stop-ann of user ann\n")
+	run("show", "ben", "-f", dir, "-n", "acme").expect(t, 0, "waits: TemporaryGrant/holiday: 0 of 1 approval, from boss; guardrail elsewhere; effect sha256:")
+	delete(all, "common.yaml")
+	run("can", "ann", "read", "customer/c", "-f", write(t, all), "-n", "acme", "--record", "owner=ann").expect(t, 0, "ALLOW\n")
+}
+
 func TestHostileNamesAreShownAndNotObeyed(t *testing.T) {
 	const hostile = "\x1b[2Jx\u202ey\u009bz\x7f"
 	for _, output := range []string{"text", "json"} {
@@ -150,6 +221,9 @@ func TestTheServerAnswersLikeTheManifests(t *testing.T) {
 		{"li-tong", "read", "customer/cust-huaxin", "--why"},
 		{"li-ting", "raed", "customer", "-o", "json"},
 		{"li-ting", "read", "customer", "--field", "fone"},
+		{"li-ting", "transfer", "customer/cust-huaxin", "--why"},
+		{"li-ting", "transfer", "customer/cust-huaxin", "--target-department", "sales-east-1", "-o", "json"},
+		{"lin-che", "export", "customer", "--rows", "5", "--device", "managed", "--owned", "3"},
 		{"li-ting", "read", "contract/ct-0091", "--field", "amount"},
 	} {
 		want := can(question...)
@@ -211,10 +285,15 @@ func TestAServerThatDoesNotAnswer(t *testing.T) {
 
 func TestAnApprovalHasAnExitCodeOfItsOwn(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"decision":false,"context":{"fields":{"phone":"none"},"obligations":[{"type":"approval","approvers":["chen-mo, manager of li-ting"]}],"reasons":["x"],"causes":[{"text":"sales-rep:transfer=own"}]}}`))
+		_, _ = w.Write([]byte(`{"decision":false,"context":{"fields":{"phone":"none"},"obligations":[{"type":"approval","guardrail":"x\u001b","approvers":["chen-mo"]}],"reasons":["x"],"causes":[{"text":"needs chen-mo, manager of li-ting"},{"text":"sales-rep:transfer=own"}]}}`))
 	}))
 	defer server.Close()
-	run("can", "li-ting", "transfer", "customer/c", "--record", "owner=li-ting", "--server", server.URL, "--field", "phone").expect(t, 3, "APPROVAL\nneeds chen-mo, manager of li-ting\nsales-rep:transfer=own\n")
+	ask := func(more ...string) result {
+		return run(append([]string{"can", "li-ting", "transfer", "customer/c", "--record", "owner=li-ting", "--server", server.URL, "--field", "phone"}, more...)...)
+	}
+	ask().expect(t, 3, "APPROVAL\nneeds chen-mo, manager of li-ting\nsales-rep:transfer=own\n")
+	ask("--why").expect(t, 3, `who may approve for x\x1b: chen-mo`+"\n")
+	ask("--approved-by", "chen-mo").expect(t, 2, "--approved-by needs -f: a server knows itself who has approved what")
 }
 
 func TestRecordsAreReadBesideTheManifests(t *testing.T) {

@@ -1,19 +1,14 @@
 package command
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 )
@@ -22,8 +17,8 @@ import (
 const fieldManager = "kubectl-crmaccess"
 
 type retireOptions struct {
-	kubeconfig, context, namespace string
-	yes, force                     bool
+	clusterFlags
+	yes, force bool
 }
 
 func newRetire(env *Environment) *cobra.Command {
@@ -42,33 +37,20 @@ be gone; this says that it is meant. It is written under your own identity, as f
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "the namespace (default that of the kubeconfig's context)")
+	o.addNamespace(flags)
 	flags.BoolVar(&o.yes, "yes", false, "do not ask")
 	flags.BoolVar(&o.force, "force-conflicts", false, "take spec.state over from whoever else sets it")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "the kubeconfig file")
-	flags.StringVar(&o.context, "context", "", "the context of the kubeconfig")
+	o.add(flags)
 	return cmd
 }
 
 func runRetire(ctx context.Context, env *Environment, o *retireOptions) error {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
-	config, err := loader.ClientConfig()
+	c, err := o.connect()
 	if err != nil {
-		return fmt.Errorf("read the kubeconfig: %w", err)
+		return err
 	}
-	namespace := o.namespace
-	if namespace == "" {
-		if namespace, _, err = loader.Namespace(); err != nil {
-			return fmt.Errorf("read the kubeconfig: %w", err)
-		}
-	}
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("connect to %s: %w", config.Host, err)
-	}
-	stores := client.Resource(v1alpha1.GroupVersion.WithResource("permissionstores")).Namespace(namespace)
+	namespace, config := c.namespace, c.config
+	stores := c.resource("permissionstores")
 	store, err := stores.Get(ctx, v1alpha1.PermissionStoreName, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("get PermissionStore/%s of namespace %s on %s: %w", v1alpha1.PermissionStoreName, namespace, config.Host, err)
@@ -77,8 +59,12 @@ func runRetire(ctx context.Context, env *Environment, o *retireOptions) error {
 		printLine(env.Out, "namespace %s is retired already: nothing was changed", namespace)
 		return nil
 	}
-	if err := o.confirm(env, namespace, config.Host); err != nil {
-		return err
+	if !o.yes {
+		// The name of the namespace is a word that nobody types by habit.
+		printLine(env.Err, "this ends the access of everybody in namespace %s on %s", namespace, config.Host)
+		if err := env.confirm("retiring ends everybody's access", "type the namespace's name to go on", namespace); err != nil {
+			return err
+		}
 	}
 	if err := o.apply(ctx, stores, store); err != nil {
 		return err
@@ -92,26 +78,6 @@ func runRetire(ctx context.Context, env *Environment, o *retireOptions) error {
 func stateOf(store *unstructured.Unstructured) string {
 	state, _, _ := unstructured.NestedString(store.Object, "spec", "state")
 	return state
-}
-
-// confirm asks for the name of the namespace: a word that nobody types by habit.
-func (o *retireOptions) confirm(env *Environment, namespace, host string) error {
-	if o.yes {
-		return nil
-	}
-	if !env.Interactive {
-		return errors.New("retiring ends everybody's access: confirm it with --yes, or run it on a terminal")
-	}
-	printLine(env.Err, "this ends the access of everybody in namespace %s on %s", namespace, host)
-	_, _ = io.WriteString(env.Err, "type the namespace's name to go on: ")
-	typed, err := bufio.NewReader(io.LimitReader(env.In, 1024)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the confirmation: %w", err)
-	}
-	if strings.TrimSpace(typed) != namespace {
-		return fmt.Errorf("that is not %q: nothing was changed", namespace)
-	}
-	return nil
 }
 
 // apply sets spec.state and nothing else. The uid ties it to the store that was confirmed: one made anew in the meantime

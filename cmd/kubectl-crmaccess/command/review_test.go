@@ -3,6 +3,7 @@ package command_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -17,6 +18,64 @@ func TestShow(t *testing.T) {
 	run("show", "wang-yi", "-f", huayue, "--at", "now").expect(t, 2, "--at: ")
 	run("show", "wang-yi", "-f", huayue, "-o", "yaml").expect(t, 2, "want text or json")
 	run("show", "chen-mo", "-f", huayue, "--at", "2026-10-03T10:00:00+08:00").expect(t, 0, "departments sales-east-2", "2026-10-07T16:00:00Z", "changes by itself at 2026-10-07T16:00:00Z")
+}
+
+func TestShowSaysWhatWaitsWhatIsRevokedAndWhichRulesHold(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": approving})
+	effect := regexp.MustCompile("effect sha256:[0-9a-f]{64}\n")
+	for user, want := range map[string]string{
+		"ann": `ann (Ann), Employee: Active
+department: east (East)
+manager: boss (The Boss)
+at: 2026-11-21T02:00:00Z
+OBJECT    ACTIONS  REACH  FIELDS  UNTIL  BY
+customer  read     own    -       -      UserBinding/reps > rep
+waits: TemporaryGrant/holiday: 0 of 1 approval, from boss; guardrail elsewhere; EFFECT
+waits: UserBinding/admins: 0 of 2 approvals, from anybody whom the cluster lets approve it; guardrail privileged; EFFECT
+`,
+		"ben": `ben (Ben), Employee: Active
+department: east (East)
+manager: boss (The Boss)
+at: 2026-11-21T02:00:00Z
+no access: what there was is revoked
+waits: TemporaryGrant/holiday: 0 of 1 approval, from boss; guardrail elsewhere; EFFECT
+revoked: User/ben by Revocation/stop-ben (device stolen)
+`,
+	} {
+		r := run("show", user, "-f", dir)
+		if got := effect.ReplaceAllString(r.out, "EFFECT\n"); got != want {
+			t.Errorf("shows\n%s\nwant\n%s", got, want)
+		}
+	}
+	over := "2026-12-08T00:00:00Z"
+	if r := run("show", "ann", "-f", dir, "--at", over); strings.Contains(r.out, "TemporaryGrant") {
+		t.Errorf("waits for what is over: %s", r.out)
+	}
+	run("show", "li-ting", "-f", huayue).expect(t, 0,
+		"guardrail customer-transfer: transfer on customer, lead needs approval by the subject's manager while the subject's widest scope is at most own\n",
+		"guardrail secret-fields: caps @secret of every object at masked\n")
+	run("show", "lin-che", "-f", huayue).expect(t, 0, "guardrail no-bulk-export: limits export on customer, contact, lead to 500 rows a request, 1000 rows in 24 hours\n",
+		"guardrail no-bulk-export: denies export on customer, contact, lead while the channel is mobile\n")
+	run("show", "feng-ke", "-f", huayue).expect(t, 0, "guardrail payment-duties: lets nobody do both on one record: create payment, approve payment\n")
+
+	r := run("show", "ann", "-f", dir, "-o", "json")
+	var got struct{ Waits []map[string]any }
+	if err := json.Unmarshal([]byte(r.out), &got); err != nil || len(got.Waits) != 2 || got.Waits[1]["needed"] != 2.0 || got.Waits[1]["state"] != "Awaiting" || got.Waits[1]["guardrail"] != "privileged" {
+		t.Errorf("%v: shows %s", err, r.out)
+	}
+}
+
+func TestShowSaysWhatARevokedRoleOrBindingGave(t *testing.T) {
+	emergency := crm + `kind: TemporaryGrant
+metadata: {name: fire}
+spec: {users: [ann], roles: [rep], notBefore: "2026-11-21T00:00:00Z", notAfter: "2026-11-21T03:00:00Z", reason: fire, requestedBy: ann, emergency: true}
+`
+	dir := write(t, map[string]string{"a.yaml": approving + "---\n" + emergency + "---\n" +
+		crm + "kind: Revocation\nmetadata: {name: no-reps}\nspec: {role: rep, reason: wrong}\n---\n" +
+		crm + "kind: Revocation\nmetadata: {name: no-fire}\nspec: {grant: fire, reason: \"no\\u202efire\"}\n"})
+	run("show", "ann", "-f", dir).expect(t, 0, "no access: what there was is revoked", "waits: TemporaryGrant/fire (had in an emergency, for review): 0 of 1 approval",
+		`revoked: TemporaryGrant/fire by Revocation/no-fire (no\u202efire)`, "revoked: Role/rep by Revocation/no-reps (wrong)")
+	run("show", "chief", "-f", dir).expect(t, 0, "no access: no binding or temporary grant gives any")
 }
 
 func TestShowInJSONIsTheSameEveryTime(t *testing.T) {
@@ -61,7 +120,7 @@ spec:
 }
 
 func TestLintEndsByWhatItFinds(t *testing.T) {
-	run("lint", huayue).expect(t, 0, "UserBinding/crm-admins: spec.roles[0]: gives the privileged role crm-admin to deng-ning", "errors: 0, warnings: 2, infos: 0")
+	run("lint", huayue).expect(t, 0, "UserBinding/crm-admins: spec.roles[0]: gives the privileged role crm-admin to deng-ning", "guardrails.yaml", "warning: Guardrail/payment-duties: spec.rules[0].separate: ", "errors: 0, warnings: 5, infos: 0")
 	run("lint", filepath.Join(huayue, "none")).expect(t, 2, "none")
 	run("lint").expect(t, 2, "want 1 arguments (DIR), got 0")
 	run("lint", huayue, "-o", "yaml").expect(t, 2, "want text or json")
@@ -96,7 +155,7 @@ func TestLintShowsHostileNamesAndDoesNotObeyThem(t *testing.T) {
 
 func TestTheRootCommand(t *testing.T) {
 	run("version").expect(t, 0, "kubectl-crmaccess v1.2.3\n")
-	run().expect(t, 0, "kubectl crmaccess [command]", "lint", "retire")
+	run().expect(t, 0, "kubectl crmaccess [command]", "lint", "approve", "revoke", "retire")
 	run("cann").expect(t, 2, `unknown command "cann" for "kubectl crmaccess"`, "can")
 	run("can", "--help").expect(t, 0, "kubectl crmaccess can USER ACTION OBJECT[/RECORD]", "--target-department")
 }

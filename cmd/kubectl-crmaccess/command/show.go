@@ -27,7 +27,8 @@ func newShow(env *Environment) *cobra.Command {
 		Long: `Show a user's effective access: one row a grant, since grants are never merged.
 
 FIELDS are the field rules that differ from the classes' defaults (public and internal edit, confidential masked,
-restricted and secret none), cut to what the row's actions reach; @class stands for all fields of a class.`,
+restricted and secret none), cut to what the row's actions reach; @class stands for all fields of a class. Below the rows
+stand what waits for approval, what is revoked, and which guardrails are about what the person holds.`,
 		Example: `  kubectl crmaccess show li-ting -f config/samples/huayue
   kubectl crmaccess show li-ting -f config/samples/huayue --at 2026-12-28T09:00:00+08:00`,
 		Args: arguments("USER"),
@@ -62,8 +63,7 @@ func runShow(cmd *cobra.Command, env *Environment, o *showOptions, name string) 
 	if i < 0 {
 		return unknownUser(declared, name)
 	}
-	facts := access.Resolve(declared).Facts
-	s := newShown(declared, facts, declared.Users[i], now)
+	s := newShown(declared, access.Resolve(declared), declared.Users[i], now)
 	if o.output == "json" {
 		return printJSON(env.Out, s)
 	}
@@ -93,6 +93,11 @@ type shown struct {
 	Access      []shownEntry `json:"access"`
 	// Dormant counts the entries that confer nothing because the account is not Active.
 	Dormant int `json:"dormant,omitempty"`
+	// Waits is what would be had once it is approved, Revoked what is taken away, and Guardrails are the rules about what
+	// is held.
+	Waits      []shownWait       `json:"waits,omitempty"`
+	Revoked    []shownRevocation `json:"revoked,omitempty"`
+	Guardrails []shownRule       `json:"guardrails,omitempty"`
 	// Next is when the access changes by itself, where it does.
 	Next string `json:"next,omitempty"`
 
@@ -111,11 +116,13 @@ type shownEntry struct {
 	Path    string   `json:"path,omitempty"`
 }
 
-func newShown(declared access.Declarations, facts access.Facts, u *access.User, now schedule.Instant) *shown {
+func newShown(declared access.Declarations, resolution access.Resolution, u *access.User, now schedule.Instant) *shown {
+	facts := resolution.Facts
 	s := &shown{
 		User: u.Name, DisplayName: u.DisplayName, Type: string(u.Type), Title: u.Title, State: string(u.State),
 		Departments: u.Departments, Manager: u.Manager, Successor: u.Successor,
 		At: now.String(), Access: []shownEntry{}, names: displayNames(declared),
+		Waits: waitsOf(resolution, u.Name, now), Revoked: revocationsOf(declared, facts, u.Name),
 	}
 	entitlements := facts.Entitlements(u.Name, now)
 	if u.State != access.StateActive {
@@ -125,9 +132,10 @@ func newShown(declared access.Declarations, facts access.Facts, u *access.User, 
 	for _, e := range entitlements {
 		s.Access = append(s.Access, newShownEntry(e))
 	}
+	s.Guardrails = rulesAbout(facts, entitlements)
 	next := schedule.Forever
 	for _, h := range facts.Holders {
-		if h.User == u.Name {
+		if h.User == u.Name && h.RevokedBy == "" {
 			next = min(next, h.Window.Next(now))
 		}
 	}
@@ -156,13 +164,7 @@ func newShownEntry(e access.Entitlement) shownEntry {
 	if e.Window.NotAfter != schedule.Forever {
 		entry.Until = e.Window.NotAfter.String()
 	}
-	for _, w := range e.Where {
-		condition := w.Field + " " + string(w.Operator)
-		if len(w.Values) > 0 {
-			condition += " [" + strings.Join(w.Values, " ") + "]"
-		}
-		entry.Where = append(entry.Where, condition)
-	}
+	entry.Where = whereWords(e.Where)
 	return entry
 }
 
@@ -193,14 +195,7 @@ func fieldsOf(e access.Entitlement) []string {
 	if e.Restricted {
 		fields = append(fields, "only "+cmp.Or(strings.Join(e.OnlyFields, ","), "nothing"))
 	}
-	for _, rule := range e.Beyond {
-		if rule.Field != "" {
-			fields = append(fields, rule.Field+" "+rule.Level)
-		} else {
-			fields = append(fields, "@"+rule.Class+" "+rule.Level)
-		}
-	}
-	return fields
+	return append(fields, ruleWords(e.Beyond)...)
 }
 
 func (s *shown) print(w io.Writer) {
@@ -224,11 +219,14 @@ func (s *shown) print(w io.Writer) {
 		printLine(w, "no access: the account is %s, and %d grants it holds confer nothing", s.State, s.Dormant)
 	case s.State != string(access.StateActive):
 		printLine(w, "no access: the account is %s", s.State)
+	case len(s.Access) == 0 && len(s.Revoked) > 0:
+		printLine(w, "no access: what there was is revoked")
 	case len(s.Access) == 0:
 		printLine(w, "no access: no binding or temporary grant gives any")
 	default:
 		s.printAccess(w)
 	}
+	s.printRules(w)
 	if s.Next != "" {
 		printLine(w, "changes by itself at %s", s.Next)
 	}
