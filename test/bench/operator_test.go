@@ -369,3 +369,65 @@ func roleArrives(b *testing.B, direct client.Client, namespace string, i int) ti
 	}
 	return time.Since(started)
 }
+
+// BenchmarkUserMoves: one of 10,000 users moves to another department; from the edit to the first decision by the new
+// department and not by the old one. Both change in one commit.
+func BenchmarkUserMoves(b *testing.B) {
+	const rounds, count = 20, 17000 // 10,200 users, 680 roles, 3,500 bindings
+	b.Setenv("KUBEBUILDER_ASSETS", assets(b))
+	env := testenv.Start(b)
+	inTempDir(b)
+	env.Config.QPS = -1
+	direct, err := client.New(env.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		b.Fatal(err)
+	}
+	objects := append(company(count), storeObject(b))
+	namespace := fill(b, env, direct, objects)
+	_, settled, stop := startOperator(b, env.Config, namespace)
+	defer stop()
+	for settled.Load() < int64(len(objects)) {
+		<-time.After(50 * time.Millisecond)
+	}
+	for range b.N {
+		var took []float64
+		for i := range rounds {
+			took = append(took, userMoves(b, direct, namespace, i).Seconds()*1000)
+		}
+		slices.Sort(took)
+		b.ReportMetric(took[len(took)/2], "ms-p50")
+		b.ReportMetric(took[len(took)-1], "ms-max")
+	}
+}
+
+// userMoves moves the i-th user, who holds the i-th role by the i-th binding, and waits until that counts.
+func userMoves(b *testing.B, direct client.Client, namespace string, i int) time.Duration {
+	b.Helper()
+	name, object := fmt.Sprintf("user-%d", i), fmt.Sprintf("object-%d", i%68)
+	old, now := fmt.Sprintf("dept-%d", i), fmt.Sprintf("dept-%d", i+500)
+	may := func(department string) bool {
+		record := &access.Record{Owner: "somebody", Department: department}
+		return published.Load().Decide(schedule.At(time.Now()), &access.Request{User: name, Action: "read", Object: object, Record: record}, nil) == access.Allow
+	}
+	if !may(old) || may(now) {
+		b.Fatalf("%s is not in %s", name, old)
+	}
+	user := &v1alpha1.User{}
+	user.Name, user.Namespace = name, namespace
+	started := time.Now()
+	patch := fmt.Sprintf(`{"spec":{"department":%q}}`, now)
+	if err := direct.Patch(context.Background(), user, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		b.Fatal(err)
+	}
+	for !may(now) {
+		if time.Since(started) > 30*time.Second {
+			b.Fatalf("the move of %s has no effect", name)
+		}
+		<-time.After(time.Millisecond)
+	}
+	took := time.Since(started)
+	if may(old) {
+		b.Fatalf("%s holds both departments", name)
+	}
+	return took
+}
