@@ -266,6 +266,8 @@ var _ = Describe("Revocations and guardrails", Ordered, func() {
 		Eventually(messageOf(namespace, "Revocation", "stop", "Ready")).Should(HavePrefix("True/InForce"))
 		remove(namespace, named("Revocation", "stop"))
 		gone(namespace, "Revocation", "stop")
+		lift := access.Revocation{Name: "stop", UID: string(first.GetUID()), Target: access.Ref{Kind: access.KindUser, Name: "ann"}, Reason: "device stolen"}
+		Eventually(messageOf(namespace, "PermissionStore", "default", "Revoked")).Should(ContainSubstring("stop of User/ann (lift: effect " + access.EffectDigest(lift.LiftDocument())))
 		keepSaying(reads(o, namespace), access.Deny)
 		o.stop()
 		o = start(namespace, inFolder(dir))
@@ -283,7 +285,6 @@ var _ = Describe("Revocations and guardrails", Ordered, func() {
 
 		By("the lift of the first gives back what the first took")
 		established(dir, namespace)
-		lift := access.Revocation{Name: "stop", UID: string(first.GetUID()), Target: access.Ref{Kind: access.KindUser, Name: "ann"}, Reason: "device stolen"}
 		Eventually(func() error {
 			return approve(as("carl"), "carl", namespace, "Revocation", "stop", access.EffectDigest(lift.LiftDocument()))
 		}, 10*time.Second).Should(Succeed())

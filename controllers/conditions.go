@@ -184,12 +184,7 @@ func (f objectFacts) reportRevoked(s *statusBuilder) {
 }
 
 func (f objectFacts) revocation() string {
-	listed := f.revokedBy[:min(len(f.revokedBy), maxListed)]
-	text := "ended by revocation " + strings.Join(listed, ", ")
-	if more := len(f.revokedBy) - len(listed); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
+	return "ended by revocation " + firstOf(f.revokedBy)
 }
 
 func (f objectFacts) window() (schedule.Window, bool) {
@@ -312,6 +307,8 @@ type storeFacts struct {
 
 	unguarded   string   // why approvals that are made now do not count
 	emergencies []string // the emergency grants that nobody has reviewed
+	orphans     []string // the revocations in force whose object is gone
+	removals    []string // the guardrails in force whose object is gone
 }
 
 func (f storeFacts) status() v1alpha1.Status {
@@ -322,7 +319,7 @@ func (f storeFacts) status() v1alpha1.Status {
 	case f.held != nil:
 		if f.held.People == 0 {
 			v = verdict{stalled: true, reason: v1alpha1.ReasonBrakeHeld, message: fmt.Sprintf(
-				"%d guardrails are gone and stay in force (%s): restore them, let their removal be approved, or set spec.brake.release to %s", f.held.Total, strings.Join(f.held.Objects, ", "), f.held.Digest)}
+				"%d guardrails are gone and stay in force: restore them, let their removal be approved, or set spec.brake.release to %s: %s", f.held.Total, f.held.Digest, firstOf(f.removals))}
 			break
 		}
 		why := "more than brake.people allows within ten minutes"
@@ -349,9 +346,22 @@ func (f storeFacts) status() v1alpha1.Status {
 		s.set(v1alpha1.ConditionApproved, metav1.ConditionFalse, v1alpha1.ReasonAdmissionNotInForce, f.unguarded)
 	case len(f.emergencies) > 0:
 		s.set(v1alpha1.ConditionApproved, metav1.ConditionFalse, v1alpha1.ReasonEmergencyUnreviewed, fmt.Sprintf(
-			"%d emergency grants wait for review: %s", len(f.emergencies), strings.Join(f.emergencies[:min(len(f.emergencies), maxListed)], ", ")))
+			"%d emergency grants wait for review: %s", len(f.emergencies), firstOf(f.emergencies)))
+	}
+	if len(f.orphans) > 0 {
+		s.set(v1alpha1.ConditionRevoked, metav1.ConditionTrue, v1alpha1.ReasonInForce, fmt.Sprintf(
+			"%d revocations whose object is gone stay in force: %s", len(f.orphans), firstOf(f.orphans)))
 	}
 	return s.status
+}
+
+// firstOf lists as many as a status may.
+func firstOf(lines []string) string {
+	text := strings.Join(lines[:min(len(lines), maxListed)], ", ")
+	if more := len(lines) - maxListed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // statusBuilder makes a status and keeps the transition times of conditions that stay.

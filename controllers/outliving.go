@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -41,6 +42,24 @@ func (p *pass) keepFormer() error {
 		}
 		p.declared[former] = d
 		p.outliving = append(p.outliving, former)
+	}
+	return nil
+}
+
+// keepReadable keeps the former text of a restriction whose new one cannot be read: a Guardrail that somebody has broken
+// stays in force as it was.
+func (p *pass) keepReadable() error {
+	for ref, d := range p.declared {
+		source, known := p.tenant.sources[ref]
+		if d.err == nil || !outlives(ref.Kind) || !known {
+			continue
+		}
+		former, err := redeclare(ref, source)
+		if err != nil {
+			return err
+		}
+		former.generation, former.err = d.generation, d.err
+		p.declared[ref] = former
 	}
 	return nil
 }
@@ -107,4 +126,33 @@ func (p *pass) heldGuardrails(guardrails []access.Ref) *v1alpha1.Held {
 		held.Objects = append(held.Objects, ref.String())
 	}
 	return held
+}
+
+// orphans are the revocations in force whose object is gone, each with the digest by which it is lifted: there is nothing
+// else left to read it from.
+func (p *pass) orphans() (lines []string) {
+	for _, ref := range p.outliving {
+		d := p.declared[ref]
+		if d == nil || p.resolution.Lifted[ref] {
+			continue
+		}
+		for _, r := range d.fragment.Revocations {
+			lines = append(lines, fmt.Sprintf("%s of %s (lift: effect %s)", r.ObjectName(), r.Target, access.EffectDigest(r.LiftDocument())))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// removals are the guardrails whose object is gone, each with the digest by which its end is approved.
+func (p *pass) removals() (lines []string) {
+	for _, ref := range p.outliving {
+		if d := p.declared[ref]; d != nil {
+			for _, g := range d.fragment.Guardrails {
+				lines = append(lines, fmt.Sprintf("%s (removal: effect %s)", g.Name, access.EffectDigest(g.RemovalDocument())))
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }

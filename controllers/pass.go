@@ -184,7 +184,7 @@ func (p *pass) judgeAbsence(ctx context.Context) error {
 			absent = append(absent, ref)
 		}
 	}
-	if err := p.keepFormer(); err != nil {
+	if err := errors.Join(p.keepReadable(), p.keepFormer()); err != nil {
 		return err
 	}
 	var outliving []access.Ref

@@ -194,7 +194,7 @@ func (r *Reconciler) reportStore(t *tenant, p *pass, now time.Time) {
 	latest := r.statuses.latest("PermissionStore", p.ps)
 	facts := storeFacts{
 		now: now, ps: p.ps, before: latest.Conditions, doubt: p.doubt, held: p.held, shaken: p.gone.shaken,
-		refused: len(p.refused), retired: isRetired(p.ps), emergencies: p.unreviewed(),
+		refused: len(p.refused), retired: isRetired(p.ps), emergencies: p.unreviewed(), orphans: p.orphans(), removals: p.removals(),
 	}
 	if p.asksApproval() {
 		facts.unguarded = p.guardProblem()
