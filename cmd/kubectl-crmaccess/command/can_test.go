@@ -176,11 +176,16 @@ func TestCanTakesWhatNamesNoNamespace(t *testing.T) {
 			named = append(named, strings.Replace(document, "metadata: {", "metadata: {namespace: acme, ", 1))
 		}
 	}
-	approval := crm + "kind: Approval\nmetadata: {name: a}\nspec: {for: {kind: TemporaryGrant, name: holiday}, effect: \"sha256:" + strings.Repeat("0", 64) + "\", decision: Approve, approver: boss@sso.example}\n"
-	all := map[string]string{"named.yaml": strings.Join(named, "---\n"), "common.yaml": strings.Join(append(common, approval), "---\n")}
+	all := map[string]string{"named.yaml": strings.Join(named, "---\n"), "common.yaml": strings.Join(common, "---\n")}
 	dir := write(t, all)
 	run("can", "ann", "read", "customer/c", "-f", dir, "-n", "acme", "--record", "owner=ann").expect(t, 1, "DENY\nrevocation stop-ann of user ann\n")
-	run("show", "ben", "-f", dir, "-n", "acme").expect(t, 0, "waits: TemporaryGrant/holiday: 0 of 1 approval, from boss; guardrail elsewhere; effect sha256:")
+	waits := run("show", "ben", "-f", dir, "-n", "acme")
+	waits.expect(t, 0, "waits: TemporaryGrant/holiday: 0 of 1 approval, from boss; guardrail elsewhere; effect sha256:")
+	_, effect, _ := strings.Cut(strings.TrimSpace(waits.out), "effect ")
+	all["common.yaml"] += "---\n" + crm + "kind: Approval\nmetadata: {name: a}\nspec: {for: {kind: TemporaryGrant, name: holiday}, effect: \"" + effect + "\", decision: Approve, approver: boss@sso.example}\n"
+	if r := run("show", "ben", "-f", write(t, all), "-n", "acme"); r.code != 0 || strings.Contains(r.out, "waits:") {
+		t.Errorf("still waits: %s%s", r.out, r.err)
+	}
 	delete(all, "common.yaml")
 	run("can", "ann", "read", "customer/c", "-f", write(t, all), "-n", "acme", "--record", "owner=ann").expect(t, 0, "ALLOW\n")
 }
