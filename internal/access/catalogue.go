@@ -20,3 +20,15 @@ func (p *Policy) HasField(name, field string) bool {
 	_, known = p.objects[id].fields.find(field)
 	return known
 }
+
+// Users are all accounts, in no particular order. The caller must not change the list.
+func (p *Policy) Users() []string { return p.users.list }
+
+// Actions are what can be done to the object at all; none where nobody declares it. The caller must not change the list.
+func (p *Policy) Actions(name string) []string {
+	id, known := p.objectIDs.find(name)
+	if !known {
+		return nil
+	}
+	return p.objects[id].actions.list
+}

@@ -1,4 +1,5 @@
-// Package decisionapi answers access questions over HTTP: the access evaluation of the OpenID AuthZEN Authorization API 1.0.
+// Package decisionapi answers access questions over HTTP: the OpenID AuthZEN Authorization API 1.0, its evaluations,
+// searches and metadata.
 //
 //	request ──decode──► strict JSON ──readQuestion──► access.Request ──Policy──► Reply
 //
@@ -46,6 +47,14 @@ type ReplyContext struct {
 	NearMisses  []string `json:"nearMisses,omitempty"`
 	// Obligations are what must happen first, where the decision is false for want of an approval.
 	Obligations []Obligation `json:"obligations,omitempty"`
+	// Error says, of one question among several, why it could not be answered.
+	Error *ReplyError `json:"error,omitempty"`
+}
+
+// ReplyError is what is wrong with one question among several.
+type ReplyError struct {
+	Status  int    `json:"status"`
+	Message string `json:"message"`
 }
 
 // Cause is one reason with its parts.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -25,11 +26,20 @@ const (
 )
 
 const (
-	evaluationPath = "/access/v1/evaluation"
 	// maxAtOnce bounds how many requests hold a body in memory at the same time; further ones wait.
 	maxAtOnce = 64
 	// maxRequestID is the longest request id that is sent back.
 	maxRequestID = 256
+)
+
+// The paths below a tenant's.
+const (
+	pathEvaluation     = "/access/v1/evaluation"
+	pathEvaluations    = "/access/v1/evaluations"
+	pathSearchSubject  = "/access/v1/search/subject"
+	pathSearchResource = "/access/v1/search/resource"
+	pathSearchAction   = "/access/v1/search/action"
+	pathMetadata       = "/.well-known/authzen-configuration"
 )
 
 // Options change how questions are answered.
@@ -38,9 +48,11 @@ type Options struct {
 	HonourTime bool
 	// NewID names a decision. Unset: a random name.
 	NewID func() string
+	// BaseURL is where callers reach this API, for the metadata: never taken from what a caller sends.
+	BaseURL string
 }
 
-// New answers POST /{namespace}/access/v1/evaluation, and POST /access/v1/evaluation where one tenant is served.
+// New answers the AuthZEN endpoints below /{namespace}, and without it where one tenant is served.
 func New(source Source, options Options) http.Handler {
 	if options.NewID == nil {
 		options.NewID = rand.Text
@@ -58,12 +70,13 @@ type handler struct {
 type refusal struct {
 	status int
 	what   string
+	allow  string // the method to ask with, where it was another
 }
 
 func (r *refusal) Error() string { return r.what }
 
 func refuse(status int, format string, args ...any) error {
-	return &refusal{status, fmt.Sprintf(format, args...)}
+	return &refusal{status: status, what: fmt.Sprintf(format, args...)}
 }
 
 // ServeHTTP implements http.Handler.
@@ -83,11 +96,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var refused *refusal
 	if errors.As(err, &refused) {
 		status = refused.status
+		if refused.allow != "" {
+			header.Set("Allow", refused.allow)
+		}
 	}
-	switch status {
-	case http.StatusMethodNotAllowed:
-		header.Set("Allow", http.MethodPost)
-	case http.StatusServiceUnavailable:
+	if status == http.StatusServiceUnavailable {
 		header.Set("Retry-After", "1")
 	}
 	write(w, status, map[string]string{"error": err.Error()})
@@ -101,13 +114,44 @@ func write(w http.ResponseWriter, status int, body any) {
 	_ = encoder.Encode(body) // who asked has gone away: there is nobody left to tell
 }
 
-func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Request) (*Reply, error) {
-	tenant, err := h.tenant(r.URL.Path)
+// asked is one request for a tenant, with the policy and the instant that answer it. All of a request is answered from
+// one state and at one instant.
+type asked struct {
+	*handler
+	tenant string
+	policy *access.Policy
+	body   map[string]any
+	now    func() (schedule.Instant, error)
+}
+
+// endpoints are what can be asked with a body.
+var endpoints = map[string]func(*asked) (any, error){
+	pathEvaluation:     (*asked).evaluation,
+	pathEvaluations:    (*asked).evaluations,
+	pathSearchSubject:  (*asked).searchSubjects,
+	pathSearchResource: (*asked).searchResources,
+	pathSearchAction:   (*asked).searchActions,
+}
+
+func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Request) (any, error) {
+	if strings.HasPrefix(r.URL.Path, pathMetadata) {
+		return h.metadata(r)
+	}
+	at := strings.Index(r.URL.Path, "/access/v1/")
+	if at < 0 || endpoints[r.URL.Path[at:]] == nil {
+		return nil, refuse(http.StatusNotFound, "nothing is served here: ask at /NAMESPACE%s", pathEvaluation)
+	}
+	answer := endpoints[r.URL.Path[at:]]
+	name, named := strings.CutPrefix(r.URL.Path[:at], "/")
+	if named && name == "" {
+		return nil, refuse(http.StatusNotFound, "the namespace before %s is empty", r.URL.Path[at:])
+	}
+	tenant, err := h.tenant(name)
 	if err != nil {
 		return nil, err
 	}
-	if r.Method != http.MethodPost {
-		return nil, refuse(http.StatusMethodNotAllowed, "method %s: ask with POST", shown(r.Method))
+	if err := hasMethod(r, http.MethodPost); err != nil {
+		return nil, err
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, refuse(http.StatusBadRequest, "content type %s: send application/json", shown(r.Header.Get("Content-Type")))
@@ -118,7 +162,7 @@ func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Requ
 	case <-r.Context().Done():
 		return nil, refuse(http.StatusServiceUnavailable, "too many questions at once")
 	}
-	content, err := read(w, r)
+	body, err := read(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -126,38 +170,49 @@ func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Requ
 	if !ok || snapshot.Policy == nil {
 		return nil, refuse(http.StatusServiceUnavailable, "the access of tenant %s has not been read yet: ask again soon", shown(tenant))
 	}
-	q, err := readQuestion(snapshot.Policy, content, h.options)
-	if err != nil {
-		return nil, err
-	}
-	now, err := instant(snapshot, q)
+	a := &asked{handler: h, tenant: tenant, policy: snapshot.Policy, body: body, now: storeTime(snapshot)}
+	reply, err := answer(a)
 	if err != nil {
 		return nil, err
 	}
 	header.Set(HeaderRevision, snapshot.Revision)
 	header.Set(HeaderDecisionID, h.options.NewID())
-	header.Set(HeaderTime, now.String())
-	return q.answer(snapshot.Policy, now), nil
+	if now, err := a.now(); err == nil {
+		header.Set(HeaderTime, now.String())
+	}
+	return reply, nil
 }
 
-// tenant is the one that the path names, or the only one.
-func (h *handler) tenant(path string) (string, error) {
-	name, ok := strings.CutSuffix(path, evaluationPath)
-	name, hasSlash := strings.CutPrefix(name, "/")
-	if !ok || strings.Contains(name, "/") || (hasSlash && name == "") {
-		return "", refuse(http.StatusNotFound, "nothing is served here: ask at /NAMESPACE%s", evaluationPath)
+func hasMethod(r *http.Request, method string) error {
+	if r.Method == method {
+		return nil
 	}
+	return &refusal{status: http.StatusMethodNotAllowed, what: fmt.Sprintf("method %s: ask with %s", shown(r.Method), method), allow: method}
+}
+
+// tenant is the one that is named, or the only one.
+func (h *handler) tenant(name string) (string, error) {
 	tenants := h.source.Tenants()
-	if name == "" {
-		if len(tenants) != 1 {
-			return "", refuse(http.StatusNotFound, "%d tenants are served: ask at /NAMESPACE%s", len(tenants), evaluationPath)
-		}
+	switch {
+	case name == "" && len(tenants) == 1:
 		return tenants[0], nil
-	}
-	if slices.Contains(tenants, name) {
+	case name == "":
+		return "", refuse(http.StatusNotFound, "%d tenants are served: ask at /NAMESPACE%s", len(tenants), pathEvaluation)
+	case slices.Contains(tenants, name):
 		return name, nil
 	}
 	return "", refuse(http.StatusNotFound, "no tenant %s is served here", shown(name))
+}
+
+// storeTime is the store's time, read once.
+func storeTime(snapshot Snapshot) func() (schedule.Instant, error) {
+	return sync.OnceValues(func() (schedule.Instant, error) {
+		now, err := snapshot.Now()
+		if err != nil {
+			return 0, refuse(http.StatusServiceUnavailable, "cannot decide now: %v", err)
+		}
+		return now, nil
+	})
 }
 
 func read(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
@@ -170,72 +225,4 @@ func read(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 		return nil, refuse(http.StatusBadRequest, "the body could not be read to its end")
 	}
 	return decode(body)
-}
-
-// instant is the one that the question brings, where that is honoured, or the store's time.
-func instant(snapshot Snapshot, q *question) (schedule.Instant, error) {
-	if q.at != nil {
-		return *q.at, nil
-	}
-	now, err := snapshot.Now()
-	if err != nil {
-		return 0, refuse(http.StatusServiceUnavailable, "cannot decide now: %v", err)
-	}
-	return now, nil
-}
-
-// answer decides, and tells as much as was asked.
-func (q *question) answer(policy *access.Policy, now schedule.Instant) *Reply {
-	effect, levels := access.Deny, make([]access.Level, len(q.request.Fields))
-	var obligations []access.Obligation
-	var context ReplyContext
-	switch {
-	case q.subjectType != subjectUser:
-		if q.explain {
-			context.Reasons = []string{fmt.Sprintf("unknown subject type %s; it has user", shown(q.subjectType))}
-			context.Causes = []Cause{{Text: context.Reasons[0]}}
-		}
-	case q.explain:
-		explanation := policy.Explain(now, &q.request)
-		effect, levels, obligations = explanation.Effect, explanation.Levels, explanation.Obligations
-		context.explain(policy, now, &q.request, explanation)
-	default:
-		if effect = policy.Decide(now, &q.request, levels); effect == access.NeedsApproval {
-			obligations = policy.Explain(now, &q.request).Obligations
-		}
-	}
-	for _, o := range obligations {
-		context.Obligations = append(context.Obligations, Obligation{Type: ObligationApproval, Approvers: o.Approvers, Guardrail: o.Guardrail})
-	}
-	if len(q.request.Fields) > 0 {
-		context.Fields = make(map[string]string, len(levels))
-		for i, name := range q.request.Fields {
-			context.Fields[name] = levels[i].String()
-		}
-	}
-	reply := &Reply{Decision: effect == access.Allow}
-	if q.explain || len(context.Fields) > 0 || len(context.Obligations) > 0 {
-		reply.Context = &context
-	}
-	return reply
-}
-
-func (c *ReplyContext) explain(policy *access.Policy, now schedule.Instant, request *access.Request, e access.Explanation) {
-	c.Causes = CausesOf(e)
-	c.Reasons = make([]string, len(c.Causes))
-	for i, cause := range c.Causes {
-		c.Reasons[i] = cause.Text
-	}
-	if e.Effect == access.Deny {
-		c.NearMisses = policy.NearMisses(now, request)
-		c.NearestMiss = NearestMiss(e, c.NearMisses)
-	}
-}
-
-// NearestMiss is the explanation's, or the first of the near misses where it has none.
-func NearestMiss(e access.Explanation, near []string) string {
-	if e.NearestMiss == "" && len(near) > 0 {
-		return near[0]
-	}
-	return e.NearestMiss
 }

@@ -1,0 +1,161 @@
+package decisionapi
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+// evaluation answers one question.
+func (a *asked) evaluation() (any, error) { return a.evaluate(a.body) }
+
+func (a *asked) evaluate(body map[string]any) (*Reply, error) {
+	q, err := readQuestion(a.policy, body, a.options)
+	if err != nil {
+		return nil, err
+	}
+	now, err := a.instant(q)
+	if err != nil {
+		return nil, err
+	}
+	return q.answer(a.policy, now), nil
+}
+
+// instant is the one that the question brings, where that is honoured, or the store's time.
+func (a *asked) instant(q *question) (schedule.Instant, error) {
+	if q.at == nil {
+		return a.now()
+	}
+	at := *q.at
+	a.now = func() (schedule.Instant, error) { return at, nil }
+	return at, nil
+}
+
+// The semantics of several questions: whether one answer makes the rest needless.
+const (
+	executeAll          = "execute_all"
+	denyOnFirstDeny     = "deny_on_first_deny"
+	permitOnFirstPermit = "permit_on_first_permit"
+)
+
+// Replies are the answers to several questions, in their order; those that the semantics make needless are left out.
+type Replies struct {
+	Evaluations []*Reply `json:"evaluations"`
+}
+
+// evaluations answers several questions, each with the defaults that stand beside the list. Without a list it is one
+// question. A faulty item is a deny in its place and says what is wrong with it: the others are answered all the same.
+func (a *asked) evaluations() (any, error) {
+	r := &reader{policy: a.policy}
+	root := members{r, "", a.body}
+	semantic := root.object("options").text("evaluations_semantic")
+	items, isList := a.body["evaluations"].([]any)
+	if a.body["evaluations"] != nil && !isList {
+		r.failf("evaluations", "want a list of questions")
+	}
+	switch semantic {
+	case "", executeAll, denyOnFirstDeny, permitOnFirstPermit:
+	default:
+		r.failf("options.evaluations_semantic", "%s is none of %s, %s, %s", shown(semantic), executeAll, denyOnFirstDeny, permitOnFirstPermit)
+	}
+	if r.fault != nil {
+		return nil, r.fault
+	}
+	if len(items) == 0 {
+		return a.evaluation()
+	}
+	if _, err := a.now(); err != nil && !a.options.HonourTime {
+		return nil, err
+	}
+	replies := &Replies{Evaluations: make([]*Reply, 0, len(items))}
+	for i, item := range items {
+		reply := a.evaluateItem(i, item)
+		replies.Evaluations = append(replies.Evaluations, reply)
+		if (semantic == denyOnFirstDeny && !reply.Decision) || (semantic == permitOnFirstPermit && reply.Decision) {
+			break
+		}
+	}
+	return replies, nil
+}
+
+// evaluateItem answers one item: what it names replaces the default whole, what it leaves out is the default's.
+func (a *asked) evaluateItem(i int, item any) *Reply {
+	own, ok := item.(map[string]any)
+	if !ok {
+		return faulty(&fault{fmt.Sprintf("evaluations.%d", i), "want an object"})
+	}
+	whole := make(map[string]any, 4)
+	for _, name := range []string{"subject", "action", "resource", "context"} {
+		if whole[name] = own[name]; whole[name] == nil {
+			whole[name] = a.body[name]
+		}
+	}
+	reply, err := a.evaluate(whole)
+	if err != nil {
+		return faulty(err)
+	}
+	return reply
+}
+
+// faulty is the answer to a question that cannot be read.
+func faulty(err error) *Reply {
+	return &Reply{Context: &ReplyContext{Error: &ReplyError{Status: http.StatusBadRequest, Message: err.Error()}}}
+}
+
+// answer decides, and tells as much as was asked.
+func (q *question) answer(policy *access.Policy, now schedule.Instant) *Reply {
+	effect, levels := access.Deny, make([]access.Level, len(q.request.Fields))
+	var obligations []access.Obligation
+	var context ReplyContext
+	switch {
+	case q.subjectType != subjectUser:
+		if q.explain {
+			context.Reasons = []string{fmt.Sprintf("unknown subject type %s; it has user", shown(q.subjectType))}
+			context.Causes = []Cause{{Text: context.Reasons[0]}}
+		}
+	case q.explain:
+		explanation := policy.Explain(now, &q.request)
+		effect, levels, obligations = explanation.Effect, explanation.Levels, explanation.Obligations
+		context.explain(policy, now, &q.request, explanation)
+	default:
+		if effect = policy.Decide(now, &q.request, levels); effect == access.NeedsApproval {
+			obligations = policy.Explain(now, &q.request).Obligations
+		}
+	}
+	for _, o := range obligations {
+		context.Obligations = append(context.Obligations, Obligation{Type: ObligationApproval, Approvers: o.Approvers, Guardrail: o.Guardrail})
+	}
+	if len(q.request.Fields) > 0 {
+		context.Fields = make(map[string]string, len(levels))
+		for i, name := range q.request.Fields {
+			context.Fields[name] = levels[i].String()
+		}
+	}
+	reply := &Reply{Decision: effect == access.Allow}
+	if q.explain || len(context.Fields) > 0 || len(context.Obligations) > 0 {
+		reply.Context = &context
+	}
+	return reply
+}
+
+func (c *ReplyContext) explain(policy *access.Policy, now schedule.Instant, request *access.Request, e access.Explanation) {
+	c.Causes = CausesOf(e)
+	c.Reasons = make([]string, len(c.Causes))
+	for i, cause := range c.Causes {
+		c.Reasons[i] = cause.Text
+	}
+	if e.Effect == access.Deny {
+		c.NearMisses = policy.NearMisses(now, request)
+		c.NearestMiss = NearestMiss(e, c.NearMisses)
+	}
+}
+
+// NearestMiss is the explanation's, or the first of the near misses where it has none.
+func NearestMiss(e access.Explanation, near []string) string {
+	if e.NearestMiss == "" && len(near) > 0 {
+		return near[0]
+	}
+	return e.NearestMiss
+}
