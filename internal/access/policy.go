@@ -358,13 +358,12 @@ func (b *policyBuilder) placeTuples() []placed {
 		if !known {
 			continue
 		}
-		bundleID, seen := b.bundles[t.Bundle]
-		if !seen {
-			bundleID = int32(len(p.bundles))
-			b.bundles[t.Bundle] = bundleID
-			p.bundles = append(p.bundles, t.Bundle)
+		order = append(order, placed{b.bundle(t.Bundle), objectID, len(t.Where) > 0 || t.selects(), int32(i)})
+	}
+	for i := range b.facts.Holders { // a role without grants is held all the same: its holders may approve
+		if h := &b.facts.Holders[i]; h.Role != "" {
+			b.bundle(h.Bundle)
 		}
-		order = append(order, placed{bundleID, objectID, len(t.Where) > 0 || t.selects(), int32(i)})
 	}
 	special := func(x placed) int {
 		if x.special {
@@ -377,6 +376,17 @@ func (b *policyBuilder) placeTuples() []placed {
 			cmp.Compare(b.facts.Tuples[x.fact].Digest, b.facts.Tuples[y.fact].Digest))
 	})
 	return order
+}
+
+// bundle numbers a bundle.
+func (b *policyBuilder) bundle(name string) int32 {
+	id, seen := b.bundles[name]
+	if !seen {
+		id = int32(len(b.policy.bundles))
+		b.bundles[name] = id
+		b.policy.bundles = append(b.policy.bundles, name)
+	}
+	return id
 }
 
 // selects says whether the tuple selects records by something else than scopes.

@@ -105,6 +105,7 @@ func TestGuardrails(t *testing.T) {
 		"many rows need a holder of the role":           {given: []func(*Declarations){everything, bossHolds, many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"boss"}}, want: Allow},
 		"an heir of the role counts as a holder":        {given: []func(*Declarations){everything, bossHolds, heir, many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"bob"}}, want: Allow},
 		"a holder of another role does not":             {given: []func(*Declarations){everything, bossHolds, bobHolds, many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"bob"}}, want: NeedsApproval},
+		"who holds a role without grants may approve":   {given: []func(*Declarations){everything, holding("boss"), many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"boss"}}, want: Allow},
 		"each rule needs an approver of its own":        {given: []func(*Declarations){onlyOwn, byManager, away}, action: "transfer", record: byBob, context: Context{ApprovedBy: []string{"boss", "boss"}}, want: NeedsApproval},
 	} {
 		t.Run(name, func(t *testing.T) {
