@@ -112,5 +112,6 @@ func serveDecisions(mgr ctrl.Manager, address string, source decisionapi.Source)
 	if err != nil {
 		return err
 	}
-	return mgr.Add(decisionapi.NewServer(listener, decisionapi.New(source, decisionapi.Options{})))
+	options := decisionapi.Options{BaseURL: "http://" + listener.Addr().String()}
+	return mgr.Add(decisionapi.NewServer(listener, decisionapi.New(source, options)))
 }

@@ -12,7 +12,7 @@ import (
 func (a *asked) evaluation() (any, error) { return a.evaluate(a.body) }
 
 func (a *asked) evaluate(body map[string]any) (*Reply, error) {
-	q, err := readQuestion(a.policy, body, a.options)
+	q, err := a.question(body)
 	if err != nil {
 		return nil, err
 	}
@@ -21,6 +21,21 @@ func (a *asked) evaluate(body map[string]any) (*Reply, error) {
 		return nil, err
 	}
 	return q.answer(a.policy, now), nil
+}
+
+// question reads a question. What the source knows of the record stands in place of what the caller says of it: else
+// whoever asks could say that the record is their own.
+func (a *asked) question(body map[string]any) (*question, error) {
+	q, err := readQuestion(a.policy, body, a.options)
+	if err != nil {
+		return nil, err
+	}
+	if source, knows := a.source.(RecordSource); knows && q.request.Record != nil && q.request.Action != access.ActionCreate {
+		if record := source.Records(a.tenant, q.request.Object)[q.request.Record.ID]; record != nil {
+			q.request.Record = record
+		}
+	}
+	return q, nil
 }
 
 // instant is the one that the question brings, where that is honoured, or the store's time.

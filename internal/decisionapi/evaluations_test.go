@@ -86,7 +86,7 @@ func (archive) Records(_, object string) map[string]*access.Record {
 }
 
 func TestSearch(t *testing.T) {
-	const customer = `"resource":{"type":"customer","id":"c1","properties":{"owner":"lina","department":"west"}}`
+	const customer = `"resource":{"type":"customer","id":"new","properties":{"owner":"lina","department":"west"}}`
 	for name, c := range map[string]struct{ what, body, want string }{
 		"who may read a record": {"subject", `{"subject":{"type":"user"},"action":{"name":"read"},` + customer + `}`,
 			`"count":2,"total":2},"results":[{"id":"cleo","type":"user"},{"id":"lina","type":"user"}]`},
@@ -106,6 +106,17 @@ func TestSearch(t *testing.T) {
 				t.Errorf("answers %d %s, want %s", response.Code, response.Body, want)
 			}
 		})
+	}
+}
+
+func TestWhatTheSourceKnowsOfARecordCounts(t *testing.T) {
+	question := func(id string) string {
+		return `{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer","id":"` + id + `","properties":{"owner":"lina"}}}`
+	}
+	for id, want := range map[string]string{"c0": `{"decision":true}`, "c1": `{"decision":false}`, "unknown to it": `{"decision":true}`} {
+		if response := post(t, New(archive{oneTenant()}, fixedID), "/access/v1/evaluation", question(id)); response.Body.String() != want+"\n" {
+			t.Errorf("record %s answers %s, want %s", id, response.Body, want)
+		}
 	}
 }
 

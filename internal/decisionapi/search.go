@@ -130,7 +130,7 @@ func (a *asked) searchQuestion(what string) (*question, error) {
 	if entity != nil {
 		body[what] = entity
 	}
-	return readQuestion(a.policy, body, a.options)
+	return a.question(body)
 }
 
 // cursor is where a page begins, and what it is a page of.
