@@ -84,6 +84,7 @@ func TestDecisions(t *testing.T) {
 		"a pool is nobody's own":                                 {given: holding("ann", customers(ScopeOwn, read...)), user: "ann", record: poolInEast1, want: Deny, because: "the record belongs to nobody"},
 		"a user without name owns no pool":                       {given: holding("ann", customers(ScopeOwn, read...)), user: "", record: poolInEast1, want: Deny, because: `no account ""`},
 		"involved covers participants":                           {given: holding("ann", customers(ScopeInvolved, read...)), user: "ann", record: &Record{Owner: "bob", Participants: []string{"ann"}}, want: Allow},
+		"involved covers nobody else":                            {given: holding("ann", customers(ScopeInvolved, read...)), user: "ann", record: &Record{Owner: "bob", Participants: []string{"boss"}}, want: Deny},
 		"subordinates covers those below in the line":            {given: holding("boss", customers(ScopeSubordinates, read...)), user: "boss", record: annsInEast1, want: Allow},
 		"subordinates does not cover one's own":                  {given: holding("boss", customers(ScopeSubordinates, read...)), user: "boss", record: &Record{Owner: "boss", Department: "east"}, want: Deny},
 		"subordinates does not look upwards":                     {given: holding("ann", customers(ScopeSubordinates, read...)), user: "ann", record: &Record{Owner: "boss", Department: "east"}, want: Deny},
@@ -147,6 +148,16 @@ func TestDecisions(t *testing.T) {
 			fields: []string{"name", "region", "limit"}, want: Allow, levels: []Level{LevelRead, LevelNone, LevelNone}},
 		"an external gets nothing without onlyFields": {given: lending(customers(ScopeAll, read...), "agency"), at: 150, user: "agency", record: bobsInNorth, want: Deny},
 		"an external holds no role":                   {given: holding("agency", customers(ScopeAll, read...)), user: "agency", record: bobsInNorth, want: Deny},
+		"nor by a selector": {given: func(d *Declarations) {
+			holding("agency", customers(ScopeAll, read...))(d)
+			d.UserBindings[0].Subjects = []Subject{{Selector: Selector{Department: "north"}}}
+			d.Users[4].Departments = []string{"north"}
+		}, user: "agency", record: bobsInNorth, want: Deny},
+		"nor for a while": {given: func(d *Declarations) {
+			holding("ann", customers(ScopeAll, read...))(d)
+			lending(Grant{}, "agency")(d)
+			d.TemporaryGrants[0].Roles, d.TemporaryGrants[0].Grants = []string{"role-of-ann"}, nil
+		}, at: 150, user: "agency", record: bobsInNorth, want: Deny},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := office()

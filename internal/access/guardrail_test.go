@@ -2,11 +2,13 @@ package access_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	. "github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
 func TestAGuardrailKeepsItsRulesWhateverTheyName(t *testing.T) {
@@ -101,6 +103,22 @@ func TestNumbersOfHoldersAreReported(t *testing.T) {
 	} {
 		if said := strings.Join(findings(Resolve(guarded(c.given...)), ReasonHoldersOutOfRange), "\n"); (c.says == "") != (said == "") || !strings.Contains(said, c.says) {
 			t.Errorf("%s: says %q, not %q", name, said, c.says)
+		}
+	}
+}
+
+func TestNumbersOfHoldersTakeNothingAwayAndKeepNothingAlive(t *testing.T) {
+	given := []func(*Declarations){holding("ann", customers(ScopeOwn, "read")), holdingToo("bob", "role-of-ann"), holdingToo("dora", "role-of-ann"), revoke(Ref{KindUserBinding, "bob-too"}), func(d *Declarations) {
+		d.TemporaryGrants = append(d.TemporaryGrants, &TemporaryGrant{Name: "loan", Users: []string{"carl"}, Roles: []string{"role-of-ann"}, Window: schedule.Window{NotBefore: 100, NotAfter: 200}})
+	}}
+	plain := Resolve(guarded(given...)).Facts
+	for name, rule := range map[string]AdmitRule{
+		"too few":  {When: AdmitWhen{Roles: []string{"role-of-ann"}}, MinHolders: number(5)},
+		"too many": {When: AdmitWhen{Roles: []string{"role-of-ann"}}, MaxHolders: number(1)},
+	} {
+		r := Resolve(guarded(append(slices.Clip(given), asks(rule))...))
+		if len(findings(r, ReasonHoldersOutOfRange)) != 1 || !reflect.DeepEqual(r.Facts.Holders, plain.Holders) || !reflect.DeepEqual(r.Facts.Tuples, plain.Tuples) {
+			t.Errorf("%s: %v, holders %v, without the rule %v", name, findings(r, ReasonHoldersOutOfRange), r.Facts.Holders, plain.Holders)
 		}
 	}
 }

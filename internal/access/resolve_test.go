@@ -82,6 +82,29 @@ func TestWhatDoesNotCompileConfersNothingAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestAMuteTakesAwayInItsEntryAlone(t *testing.T) {
+	mute := []Mute{{Object: "customer", Actions: []string{"read"}}}
+	for name, c := range map[string]struct {
+		inherits []Inheritance
+		want     Effect
+	}{
+		"nothing muted":                {[]Inheritance{{Role: "left"}, {Role: "right"}}, Allow},
+		"muted in one, not the other":  {[]Inheritance{{Role: "left", Mute: mute}, {Role: "right"}}, Allow},
+		"muted in both":                {[]Inheritance{{Role: "left", Mute: mute}, {Role: "right", Mute: mute}}, Deny},
+		"muted in one, and no other":   {[]Inheritance{{Role: "left", Mute: mute}}, Deny},
+		"muted on the way to the base": {[]Inheritance{{Role: "middle"}}, Deny},
+	} {
+		d := office()
+		holding("ann")(&d)
+		d.Roles[0].Inherits = c.inherits
+		d.Roles = append(d.Roles, &Role{Name: "left", Grants: []Grant{customers(ScopeAll, "read", "update")}}, &Role{Name: "right", Grants: []Grant{customers(ScopeOwn, "read")}},
+			&Role{Name: "middle", Inherits: []Inheritance{{Role: "left", Mute: mute}}})
+		if got := NewPolicy(Resolve(d).Facts).Decide(0, &Request{User: "ann", Action: "read", Object: "customer", Record: annsInEast1}, nil); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 func TestInheritanceGoesTenStepsAndNoFurther(t *testing.T) {
 	for steps, want := range map[int]Effect{10: Allow, 11: Deny} {
 		d := office()

@@ -80,6 +80,37 @@ func TestRevocationsEndAccess(t *testing.T) {
 	})
 }
 
+// TestWhatIsRevokedDecidesNothing asks the engine what TestRevocationsEndAccess asks the facts.
+func TestWhatIsRevokedDecidesNothing(t *testing.T) {
+	given := []func(*Declarations){holding("ann", customers(ScopeOwn, "read")), lending(customers(ScopeAll, "export"), "ann"), func(d *Declarations) {
+		d.Roles[0].Inherits = []Inheritance{{Role: "base"}}
+		d.Roles = append(d.Roles, &Role{Name: "base", Grants: []Grant{customers(ScopeOwn, "update")}})
+	}}
+	const everything = "read update export"
+	for name, c := range map[string]struct {
+		target Ref
+		want   string // what is left
+	}{
+		"nothing":        {Ref{KindUser, "bob"}, everything},
+		"the user":       {Ref{KindUser, "ann"}, ""},
+		"the binding":    {annsBinding, "export"},
+		"the grant":      {loan, "read update"},
+		"the role":       {Ref{KindRole, "role-of-ann"}, "export"},
+		"the role above": {Ref{KindRole, "base"}, "read export"},
+	} {
+		policy := NewPolicy(Resolve(guarded(append(slices.Clip(given), revoke(c.target))...)).Facts)
+		for _, action := range strings.Fields(everything) {
+			request, want := &Request{User: "ann", Action: action, Object: "customer", Record: annsInEast1}, Deny
+			if strings.Contains(c.want, action) {
+				want = Allow
+			}
+			if got, explained := policy.Decide(150, request, nil), policy.Explain(150, request); got != want || explained.Effect != want {
+				t.Errorf("revoked is %s: %s is %s, explained %s, want %s", name, action, got, explained.Effect, want)
+			}
+		}
+	}
+}
+
 func holdingToo(user, role string) func(*Declarations) {
 	return func(d *Declarations) {
 		d.UserBindings = append(d.UserBindings, &UserBinding{Name: user + "-too", Subjects: []Subject{{User: user}}, Roles: []string{role}})

@@ -63,23 +63,30 @@ func TestGuardrails(t *testing.T) {
 		"a misspelt channel counts as the denied one":  {given: []func(*Declarations){everything, noMobile}, action: "export", context: Context{Channel: "Mobile"}, want: Deny, because: `channel "Mobile" is not known`},
 		"a rule about one action leaves another alone": {given: []func(*Declarations){everything, noMobile}, action: "read", context: Context{Channel: "mobile"}, want: Allow},
 		"a device that is denied":                      {given: []func(*Declarations){everything, noUnmanaged}, action: "export", context: Context{Device: "unmanaged"}, want: Deny, because: "device unmanaged"},
+		"a device left out counts as the denied one":   {given: []func(*Declarations){everything, noUnmanaged}, action: "export", want: Deny, because: "device not said"},
 		"another device passes":                        {given: []func(*Declarations){everything, noUnmanaged}, action: "export", context: Context{Device: "managed"}, want: Allow},
+
+		"a temporary grant does not pass a guardrail": {given: []func(*Declarations){lending(customers(ScopeAll, "export"), "ann"), noMobile}, at: 150, action: "export", context: Context{Channel: "mobile"}, want: Deny, because: "guardrail rail (channel mobile)"},
+		"but passes where others do":                  {given: []func(*Declarations){lending(customers(ScopeAll, "export"), "ann"), noMobile}, at: 150, action: "export", context: Context{Channel: "web"}, want: Allow},
 
 		"inside a window everything is denied": {given: []func(*Declarations){everything, frozen}, at: 100, action: "read", want: Deny, because: "guardrail rail (from 1970-01-01T00:01:40Z"},
 		"at its end no more":                   {given: []func(*Declarations){everything, frozen}, at: 200, action: "read", want: Allow},
 		"unmask without a reason":              {given: []func(*Declarations){everything, reasoned}, action: "unmask", record: byBob, want: Deny, because: "no reason given"},
 		"unmask with a reason":                 {given: []func(*Declarations){everything, reasoned}, action: "unmask", record: byBob, context: Context{Reason: "call back"}, want: Allow},
 
-		"more rows than a request may have":  {given: []func(*Declarations){everything, request}, action: "export", context: Context{Rows: number(501)}, want: Deny, because: "guardrail rail (501 > 500 rows)"},
-		"as many rows as a request may have": {given: []func(*Declarations){everything, request}, action: "export", context: Context{Rows: number(500)}, want: Allow},
-		"rows left out":                      {given: []func(*Declarations){everything, request}, action: "export", want: Deny, because: "rows not said"},
-		"fewer than no rows":                 {given: []func(*Declarations){everything, request}, action: "export", context: Context{Rows: number(-5)}, want: Deny, because: "rows not said"},
-		"more than a day allows":             {given: []func(*Declarations){everything, day}, action: "export", context: Context{Rows: number(1), Used: number(1000)}, want: Deny, because: "1000 used + 1 > 1000 rows in 24 hours"},
-		"just what a day allows":             {given: []func(*Declarations){everything, day}, action: "export", context: Context{Rows: number(400), Used: number(600)}, want: Allow},
-		"used left out":                      {given: []func(*Declarations){everything, day}, action: "export", context: Context{Rows: number(1)}, want: Deny, because: "used not said"},
-		"numbers too large to add up":        {given: []func(*Declarations){everything, day}, action: "export", context: Context{Rows: number(1 << 62), Used: number(1<<63 - 1)}, want: Deny},
-		"as many records owned as allowed":   {given: []func(*Declarations){everything, ownership}, action: "create", record: byBob, context: Context{Owned: number(3)}, want: Deny, because: "owns 3 of at most 3"},
-		"one record fewer":                   {given: []func(*Declarations){everything, ownership}, action: "create", record: byBob, context: Context{Owned: number(2)}, want: Allow},
+		"more rows than a request may have":     {given: []func(*Declarations){everything, request}, action: "export", context: Context{Rows: number(501)}, want: Deny, because: "guardrail rail (501 > 500 rows)"},
+		"as many rows as a request may have":    {given: []func(*Declarations){everything, request}, action: "export", context: Context{Rows: number(500)}, want: Allow},
+		"rows left out":                         {given: []func(*Declarations){everything, request}, action: "export", want: Deny, because: "rows not said"},
+		"fewer than no rows":                    {given: []func(*Declarations){everything, request}, action: "export", context: Context{Rows: number(-5)}, want: Deny, because: "rows not said"},
+		"the strictest of several numbers wins": {given: []func(*Declarations){everything, request, ruled(GuardrailRule{Limit: &LimitRule{Target: on(Any, "export"), MaxRowsPerRequest: number(100)}})}, action: "export", context: Context{Rows: number(101)}, want: Deny, because: "101 > 100 rows"},
+		"rows left out of a day's limit":        {given: []func(*Declarations){everything, day}, action: "export", context: Context{Used: number(1)}, want: Deny, because: "rows not said"},
+		"more than a day allows":                {given: []func(*Declarations){everything, day}, action: "export", context: Context{Rows: number(1), Used: number(1000)}, want: Deny, because: "1000 used + 1 > 1000 rows in 24 hours"},
+		"just what a day allows":                {given: []func(*Declarations){everything, day}, action: "export", context: Context{Rows: number(400), Used: number(600)}, want: Allow},
+		"used left out":                         {given: []func(*Declarations){everything, day}, action: "export", context: Context{Rows: number(1)}, want: Deny, because: "used not said"},
+		"numbers too large to add up":           {given: []func(*Declarations){everything, day}, action: "export", context: Context{Rows: number(1 << 62), Used: number(1<<63 - 1)}, want: Deny},
+		"as many records owned as allowed":      {given: []func(*Declarations){everything, ownership}, action: "create", record: byBob, context: Context{Owned: number(3)}, want: Deny, because: "owns 3 of at most 3"},
+		"records owned left out":                {given: []func(*Declarations){everything, ownership}, action: "create", record: byBob, want: Deny, because: "owned"},
+		"one record fewer":                      {given: []func(*Declarations){everything, ownership}, action: "create", record: byBob, context: Context{Owned: number(2)}, want: Allow},
 
 		"the creator may not do the other duty":         {given: []func(*Declarations){everything, duties}, action: "transfer", record: byAnns, want: Deny, because: "guardrail rail (ann created the customer)"},
 		"somebody else's may":                           {given: []func(*Declarations){everything, duties}, action: "transfer", record: byBob, want: Allow},
@@ -104,9 +111,13 @@ func TestGuardrails(t *testing.T) {
 		"few rows need nobody":                          {given: []func(*Declarations){everything, many}, action: "export", context: Context{Rows: number(10)}, want: Allow},
 		"many rows need a holder of the role":           {given: []func(*Declarations){everything, bossHolds, many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"boss"}}, want: Allow},
 		"an heir of the role counts as a holder":        {given: []func(*Declarations){everything, bossHolds, heir, many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"bob"}}, want: Allow},
-		"a holder of another role does not":             {given: []func(*Declarations){everything, bossHolds, bobHolds, many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"bob"}}, want: NeedsApproval},
-		"who holds a role without grants may approve":   {given: []func(*Declarations){everything, holding("boss"), many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"boss"}}, want: Allow},
-		"each rule needs an approver of its own":        {given: []func(*Declarations){onlyOwn, byManager, away}, action: "transfer", record: byBob, context: Context{ApprovedBy: []string{"boss", "boss"}}, want: NeedsApproval},
+		"nor an heir by way of a revoked role": {given: []func(*Declarations){everything, bossHolds, heir, many, func(d *Declarations) {
+			d.Roles[len(d.Roles)-1].Inherits = []Inheritance{{Role: "middle"}}
+			d.Roles = append(d.Roles, &Role{Name: "middle", Inherits: []Inheritance{{Role: "role-of-boss"}}})
+		}, revoke(Ref{KindRole, "middle"})}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"bob"}}, want: NeedsApproval},
+		"a holder of another role does not":           {given: []func(*Declarations){everything, bossHolds, bobHolds, many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"bob"}}, want: NeedsApproval},
+		"who holds a role without grants may approve": {given: []func(*Declarations){everything, holding("boss"), many}, action: "export", context: Context{Rows: number(11), ApprovedBy: []string{"boss"}}, want: Allow},
+		"each rule needs an approver of its own":      {given: []func(*Declarations){onlyOwn, byManager, away}, action: "transfer", record: byBob, context: Context{ApprovedBy: []string{"boss", "boss"}}, want: NeedsApproval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := office()
@@ -135,6 +146,17 @@ func departed(user string) func(*Declarations) {
 			if u.Name == user {
 				u.State = StateDeparted
 			}
+		}
+	}
+}
+
+func TestTheEndsOfAFreezeAreBoundaries(t *testing.T) {
+	d := office()
+	ruled(GuardrailRule{Deny: &DenyRule{Target: on(Any, Any), When: DenyWhen{Windows: []Span{{Window: schedule.Window{NotBefore: 100, NotAfter: 200}}}}}})(&d)
+	policy := NewPolicy(Resolve(d).Facts)
+	for now, want := range map[schedule.Instant]schedule.Instant{99: 100, 100: 200, 200: schedule.Forever} {
+		if next := policy.NextBoundary(now); next != want {
+			t.Errorf("after %d the next boundary is %d, want %d", now, next, want)
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package decisionapi answers access questions over HTTP: the OpenID AuthZEN Authorization API 1.0, its evaluations,
-// searches and metadata.
+// searches and metadata, and the filter of a list.
 //
 //	request ──decode──► strict JSON ──readQuestion──► access.Request ──Policy──► Reply
 //

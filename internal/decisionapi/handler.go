@@ -39,6 +39,7 @@ const (
 	pathSearchSubject  = "/access/v1/search/subject"
 	pathSearchResource = "/access/v1/search/resource"
 	pathSearchAction   = "/access/v1/search/action"
+	pathFilter         = "/v1/filter"
 	pathMetadata       = "/.well-known/authzen-configuration"
 )
 
@@ -131,20 +132,16 @@ var endpoints = map[string]func(*asked) (any, error){
 	pathSearchSubject:  (*asked).searchSubjects,
 	pathSearchResource: (*asked).searchResources,
 	pathSearchAction:   (*asked).searchActions,
+	pathFilter:         (*asked).filter,
 }
 
 func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Request) (any, error) {
 	if strings.HasPrefix(r.URL.Path, pathMetadata) {
 		return h.metadata(r)
 	}
-	at := strings.Index(r.URL.Path, "/access/v1/")
-	if at < 0 || endpoints[r.URL.Path[at:]] == nil {
-		return nil, refuse(http.StatusNotFound, "nothing is served here: ask at /NAMESPACE%s", pathEvaluation)
-	}
-	answer := endpoints[r.URL.Path[at:]]
-	name, named := strings.CutPrefix(r.URL.Path[:at], "/")
-	if named && name == "" {
-		return nil, refuse(http.StatusNotFound, "the namespace before %s is empty", r.URL.Path[at:])
+	answer, name, err := endpoint(r.URL.Path)
+	if err != nil {
+		return nil, err
 	}
 	tenant, err := h.tenant(name)
 	if err != nil {
@@ -181,6 +178,18 @@ func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Requ
 		header.Set(HeaderTime, now.String())
 	}
 	return reply, nil
+}
+
+// endpoint is what a path asks, and of which namespace; empty where it names none.
+func endpoint(path string) (answer func(*asked) (any, error), namespace string, err error) {
+	for suffix, answer := range endpoints {
+		before, ends := strings.CutSuffix(path, suffix)
+		name, named := strings.CutPrefix(before, "/")
+		if ends && (before == "" || named && name != "" && !strings.Contains(name, "/")) {
+			return answer, name, nil
+		}
+	}
+	return nil, "", refuse(http.StatusNotFound, "nothing is served here: ask at /NAMESPACE%s", pathEvaluation)
 }
 
 func hasMethod(r *http.Request, method string) error {
