@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
@@ -80,8 +81,17 @@ Exit codes: 0 allow, 1 deny or none, 2 the question could not be asked, 3 needs 
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&o.manifests, "manifests", "f", "", "folder or file of manifests to answer from; without it a server is asked")
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "the tenant, where there are several")
 	flags.StringVar(&o.server, "server", "", "the manager's decision API (default $"+serverVariable+" or "+defaultServer+")")
+	o.addQuestion(flags)
+	flags.StringSliceVar(&o.approvedBy, "approved-by", nil, "users who have approved just this request; only with -f, since a server knows itself who did")
+	flags.BoolVar(&o.why, "why", false, "add the path of each cause, who may approve, and near misses")
+	flags.StringVarP(&o.output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+// addQuestion adds the flags that say what is asked, besides the arguments.
+func (o *canOptions) addQuestion(flags *pflag.FlagSet) {
+	flags.StringVarP(&o.namespace, "namespace", "n", "", "the tenant, where there are several")
 	flags.StringVar(&o.records, "records", "", "file of records (default records.yaml beside the manifests, where there is one)")
 	flags.StringSliceVar(&o.facts, "record", nil, "facts of the record, over those of the file: owner=, department=, creator=, participants=a;b, parent=ID, else an attribute")
 	flags.StringVar(&o.at, "at", "", "the instant asked about, such as 2026-12-31T09:00:00+08:00 (default now)")
@@ -94,10 +104,6 @@ Exit codes: 0 allow, 1 deny or none, 2 the question could not be asked, 3 needs 
 	flags.StringVar(&o.reason, "reason", "", "the reason that the user gives")
 	flags.StringVar(&o.targetUser, "target-user", "", "the user that the record goes to")
 	flags.StringVar(&o.targetDepartment, "target-department", "", "the department that the record goes to")
-	flags.StringSliceVar(&o.approvedBy, "approved-by", nil, "users who have approved just this request; only with -f, since a server knows itself who did")
-	flags.BoolVar(&o.why, "why", false, "add the path of each cause, who may approve, and near misses")
-	flags.StringVarP(&o.output, "output", "o", "text", "text or json")
-	return cmd
 }
 
 func runCan(cmd *cobra.Command, env *Environment, o *canOptions, args []string) error {

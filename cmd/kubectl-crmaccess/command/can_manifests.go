@@ -25,24 +25,32 @@ func newManifestAsker(path string, notes io.Writer) *manifestAsker {
 	return &manifestAsker{path, notes}
 }
 
-func (m *manifestAsker) ask(_ context.Context, q *canQuestion) (*answer, error) {
+// prepare reads what answers the question, and makes the question of it.
+func (m *manifestAsker) prepare(q *canQuestion) (*access.Policy, *access.Request, error) {
 	tenant, err := loadTenant(m.path, q.namespace)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	file, err := m.recordFile(q.recordFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	book, err := loadRecords(file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	record, err := m.record(q, tenant.Declarations, book)
 	if err != nil {
+		return nil, nil, err
+	}
+	return access.NewPolicy(access.Resolve(tenant.Declarations).Facts), q.request(record), nil
+}
+
+func (m *manifestAsker) ask(_ context.Context, q *canQuestion) (*answer, error) {
+	policy, request, err := m.prepare(q)
+	if err != nil {
 		return nil, err
 	}
-	policy, request := access.NewPolicy(access.Resolve(tenant.Declarations).Facts), q.request(record)
 	e := policy.Explain(q.instant, request)
 	a := &answer{effect: e.Effect, at: q.instant.String(), causes: decisionapi.CausesOf(e)}
 	for _, o := range e.Obligations {
