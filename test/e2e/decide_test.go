@@ -21,7 +21,7 @@ func TestTheRunningOperatorAnswersFromPostgreSQL(t *testing.T) {
 	o := startOperator(t, t.TempDir())
 	rendered := strings.NewReplacer("driver: sqlite", "driver: postgres", "file: huayue.db", "secretRef: {name: crm-db, key: dsn}")
 	apply(t, "huayue", rendered.Replace(kubectl(t, "kustomize", filepath.Join(root, "config", "samples", "huayue"))))
-	waitFor(t, "huayue", "Ready", "--all", "permissionstores,objecttypes,departments,users.crmaccess.io,roles.crmaccess.io,userbindings,temporarygrants")
+	waitFor(t, "huayue", "Ready", "--all", "permissionstores,objecttypes,departments,users.crmaccess.io,roles.crmaccess.io,userbindings,temporarygrants,guardrails")
 
 	for question, want := range map[string]string{
 		"li-ting read customer/cust-huaxin":                  "ALLOW",
@@ -30,6 +30,11 @@ func TestTheRunningOperatorAnswersFromPostgreSQL(t *testing.T) {
 		"li-ting read contract/ct-0091 --field amount":       "NONE",
 		"qian-sui read payment/pay-5503 --field bankAccount": "MASKED",
 		"han-dong read customer/cust-huaxin":                 "DENY\naccount state Departed",
+		// Of guardrails, and of what nobody has approved:
+		"zheng-ke export customer --rows 20000 --used 0":                    "DENY\nguardrail no-bulk-export (20000 > 500 rows)",
+		"li-ting transfer customer/cust-huaxin --target-department finance": "APPROVAL",
+		"bai-he read customer/cust-huaxin":                                  "DENY",
+		"deng-ning read customer/cust-huaxin":                               "DENY",
 	} {
 		eventually(t, 10*time.Second, func() error {
 			args := append([]string{"can"}, strings.Fields(question)...)
