@@ -44,8 +44,10 @@ var register = sync.OnceFunc(func() {
 func (p *pass) measure(unreviewed []string) {
 	namespace, now := p.tenant.namespace, schedule.At(p.tenant.row.Now)
 	active, waiting, inForce, held := 0, 0, 0, 0
+	over := make(map[access.Ref]bool)
 	for ref, d := range p.declared {
 		for _, g := range d.fragment.TemporaryGrants {
+			over[ref] = g.Window.Ended(now)
 			if g.Emergency && g.Window.Active(now) && slices.ContainsFunc(p.resolution.Admissions[ref], func(a access.Admission) bool { return a.Review }) {
 				active++
 			}
@@ -54,9 +56,9 @@ func (p *pass) measure(unreviewed []string) {
 			inForce++
 		}
 	}
-	for _, admissions := range p.resolution.Admissions {
+	for ref, admissions := range p.resolution.Admissions {
 		for _, a := range admissions {
-			if a.State != access.Admitted && !a.Review {
+			if (a.State == access.Awaiting || a.State == access.AdmittedInPart) && !a.Review && !over[ref] {
 				waiting++
 			}
 		}

@@ -93,11 +93,6 @@ const (
 const (
 	// ReasonCounted: it counts for (or, as a no, against) what it names.
 	ReasonCounted = "Counted"
-	// ReasonNotCounted: it does not count now; the message says why (the effect has become wider, the approver is the
-	// subject or the requester, or is not among those who may). Ready=True: nothing is broken.
-	ReasonNotCounted = "NotCounted"
-	// ReasonNotNeeded: nothing asks for an approval of what it names.
-	ReasonNotNeeded = "NotNeeded"
 	// ReasonApproverUnknown: no User has the approver's username among its identities.
 	ReasonApproverUnknown = "ApproverUnknown"
 	// ReasonAdmissionNotInForce, also of a PermissionStore: the policy that checks approvals is missing, weaker than the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
 // defaultRecords is the file of records that is read where none is named.
@@ -25,32 +26,57 @@ func newManifestAsker(path string, notes io.Writer) *manifestAsker {
 	return &manifestAsker{path, notes}
 }
 
-// prepare reads what answers the question, and makes the question of it.
-func (m *manifestAsker) prepare(q *canQuestion) (*access.Policy, *access.Request, error) {
-	tenant, err := loadTenant(m.path, q.namespace)
-	if err != nil {
-		return nil, nil, err
-	}
-	file, err := m.recordFile(q.recordFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	book, err := loadRecords(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	record, err := m.record(q, tenant.Declarations, book)
-	if err != nil {
-		return nil, nil, err
-	}
-	return access.NewPolicy(access.Resolve(tenant.Declarations).Facts), q.request(record), nil
+// prepared is a question with what answers it.
+type prepared struct {
+	declared   access.Declarations
+	resolution access.Resolution
+	policy     *access.Policy
+	request    *access.Request
 }
 
-func (m *manifestAsker) ask(_ context.Context, q *canQuestion) (*answer, error) {
-	policy, request, err := m.prepare(q)
+// prepare reads what answers the question, and makes the question of it.
+func (m *manifestAsker) prepare(q *canQuestion) (*prepared, error) {
+	tenant, err := loadTenant(m.path, q.namespace)
 	if err != nil {
 		return nil, err
 	}
+	file, err := m.recordFile(q.recordFile)
+	if err != nil {
+		return nil, err
+	}
+	book, err := loadRecords(file)
+	if err != nil {
+		return nil, err
+	}
+	record, err := m.record(q, tenant.Declarations, book)
+	if err != nil {
+		return nil, err
+	}
+	resolution := access.Resolve(tenant.Declarations)
+	return &prepared{tenant.Declarations, resolution, access.NewPolicy(resolution.Facts), q.request(record)}, nil
+}
+
+// waiting says what would cover the request and waits for approval: what covers it where no guardrail asks for any.
+func (p *prepared) waiting(at schedule.Instant) (lines []string) {
+	without := p.declared
+	without.Guardrails = nil
+	waits := waitsOf(p.resolution, p.request.User, at)
+	for _, cause := range access.NewPolicy(access.Resolve(without).Facts).Explain(at, p.request).Causes {
+		for i := range waits {
+			if waits[i].From == cause.Owner.String() && !waits[i].Review {
+				lines = append(lines, "would be covered, but "+waits[i].words())
+			}
+		}
+	}
+	return slices.Compact(lines)
+}
+
+func (m *manifestAsker) ask(_ context.Context, q *canQuestion) (*answer, error) {
+	p, err := m.prepare(q)
+	if err != nil {
+		return nil, err
+	}
+	policy, request := p.policy, p.request
 	e := policy.Explain(q.instant, request)
 	a := &answer{effect: e.Effect, at: q.instant.String(), causes: decisionapi.CausesOf(e)}
 	for _, o := range e.Obligations {
@@ -61,6 +87,10 @@ func (m *manifestAsker) ask(_ context.Context, q *canQuestion) (*answer, error) 
 	}
 	if e.Effect == access.Deny {
 		a.nearMisses = policy.NearMisses(q.instant, request)
+		if waiting := p.waiting(q.instant); len(waiting) > 0 {
+			a.nearMisses = append(waiting, a.nearMisses...)
+			e.NearestMiss = waiting[0]
+		}
 		a.nearestMiss = decisionapi.NearestMiss(e, a.nearMisses)
 	}
 	return a, nil

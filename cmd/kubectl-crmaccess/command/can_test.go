@@ -17,6 +17,20 @@ import (
 // can asks the sample.
 func can(args ...string) result { return run(append([]string{"can", "-f", huayue}, args...)...) }
 
+func TestADenySaysWhatWaitsForApproval(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(huayue)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "approvals.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	at := []string{"--at", "2026-11-21T10:00:00+08:00"}
+	run(append([]string{"can", "-f", dir, "bai-he", "read", "customer/cust-huaxin"}, at...)...).expect(t, 1,
+		"nearest: would be covered, but waits: TemporaryGrant/q4-campaign: 0 of 1 approval, from a regional-manager; guardrail temporary-access; effect sha256:")
+	run(append([]string{"can", "-f", dir, "bai-he", "read", "customer/cust-ruifeng"}, at...)...).expect(t, 1, "nearest: holds nothing on customer")
+}
+
 func TestCan(t *testing.T) {
 	for name, c := range map[string]struct {
 		args  []string

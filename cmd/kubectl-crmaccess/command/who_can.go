@@ -48,10 +48,11 @@ func runWhoCan(cmd *cobra.Command, env *Environment, o *canOptions, args []strin
 	if err != nil {
 		return err
 	}
-	policy, request, err := newManifestAsker(o.manifests, env.Err).prepare(q)
+	p, err := newManifestAsker(o.manifests, env.Err).prepare(q)
 	if err != nil {
 		return err
 	}
+	policy, request := p.policy, p.request
 	switch actions := policy.Actions(request.Object); {
 	case actions == nil:
 		return fmt.Errorf("unknown object %q", request.Object)
