@@ -289,6 +289,8 @@ var _ = Describe("Revocations and guardrails", Ordered, func() {
 			return approve(as("carl"), "carl", namespace, "Revocation", "stop", access.EffectDigest(lift.LiftDocument()))
 		}, 10*time.Second).Should(Succeed())
 		Eventually(reads(o, namespace), 30*time.Second).Should(Equal(access.Allow))
+		edit(namespace, "User", "carl", func(spec map[string]any) { spec["state"] = "Departed" })
+		keepSaying(reads(o, namespace), access.Allow)
 		keepSaying(func() access.Effect {
 			return o.decide(namespace, "bo", "read", "customer", &access.Record{Owner: "bo"})
 		}, access.Deny)

@@ -61,7 +61,7 @@ func (p *pass) consequences() consequences {
 func (p *pass) verdictOn(ref access.Ref, object v1alpha1.Object) verdict {
 	switch o := object.(type) {
 	case *v1alpha1.Revocation:
-		if p.resolution.Lifted[ref] {
+		if p.isLifted(ref) {
 			return verdict{ready: true, reason: v1alpha1.ReasonLifted, message: "its lift was approved: it takes nothing away any more"}
 		}
 		return verdict{ready: true, reason: v1alpha1.ReasonInForce, message: "what it names confers nothing, also if this object is deleted, until its lift is approved"}

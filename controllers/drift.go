@@ -198,7 +198,7 @@ func rowsOf(t *tenant) (map[store.RowID]string, error) {
 		}
 		declared[ref] = d
 	}
-	return rowsFrom(declared, access.Resolve(t.countable(declared)), schedule.Always)
+	return rowsFrom(declared, access.Resolve(withoutLifted(t.countable(declared), t.memory)), schedule.Always)
 }
 
 func rowsFrom(declared map[access.Ref]*declaration, resolution access.Resolution, now schedule.Instant) (map[store.RowID]string, error) {

@@ -19,6 +19,9 @@ type memory struct {
 	// uids of those, by name, of which it is not known who made them. See vetApprovals.
 	Guard    string            `json:"guard,omitempty"`
 	Unproven map[string]string `json:"unproven,omitempty"`
+	// Lifted are the uids of the revocations whose lift was approved while their objects are still there: what was lifted
+	// once stays so, also when whoever approved it has left.
+	Lifted []string `json:"lifted,omitempty"`
 }
 
 // parseMemory reads what the tenant row keeps. Where that is not ours, every loss is held until it is released.

@@ -52,7 +52,7 @@ func (p *pass) measure(unreviewed []string) {
 				active++
 			}
 		}
-		if ref.Kind == access.KindRevocation && !p.resolution.Lifted[ref] {
+		if ref.Kind == access.KindRevocation && !p.isLifted(ref) {
 			inForce++
 		}
 	}

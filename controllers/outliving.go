@@ -82,7 +82,7 @@ func (p *pass) dropLifted(ctx context.Context) error {
 	var ended, guardrails []access.Ref
 	for _, ref := range p.outliving {
 		switch {
-		case p.resolution.Lifted[ref]:
+		case p.isLifted(ref):
 			ended = append(ended, ref)
 		case ref.Kind == access.KindGuardrail:
 			guardrails = append(guardrails, ref)
@@ -112,6 +112,34 @@ func (p *pass) dropLifted(ctx context.Context) error {
 	return p.compile(ctx)
 }
 
+// rememberLifted keeps which revocations have been lifted, for as long as there is anything left of them.
+func (p *pass) rememberLifted() {
+	next := *p.memory
+	next.Lifted = nil
+	for ref, d := range p.declared {
+		if ref.Kind == access.KindRevocation && p.isLifted(ref) {
+			next.Lifted = append(next.Lifted, d.uid)
+		}
+	}
+	slices.Sort(next.Lifted)
+	p.memory = &next
+}
+
+// withoutLifted are the declarations without the revocations that have been lifted.
+func withoutLifted(d access.Declarations, m *memory) access.Declarations {
+	d.Revocations = slices.DeleteFunc(slices.Clone(d.Revocations), func(r *access.Revocation) bool { return slices.Contains(m.Lifted, r.UID) })
+	return d
+}
+
+// isLifted says whether a revocation is lifted, or a guardrail's removal approved.
+func (p *pass) isLifted(ref access.Ref) bool {
+	if ref.Kind != access.KindRevocation {
+		return p.resolution.Lifted[ref]
+	}
+	d := p.declared[ref]
+	return p.resolution.Lifted[ref] || d != nil && slices.Contains(p.memory.Lifted, d.uid)
+}
+
 func (p *pass) heldGuardrails(guardrails []access.Ref) *v1alpha1.Held {
 	if len(guardrails) == 0 {
 		return nil
@@ -133,7 +161,7 @@ func (p *pass) heldGuardrails(guardrails []access.Ref) *v1alpha1.Held {
 func (p *pass) orphans() (lines []string) {
 	for _, ref := range p.outliving {
 		d := p.declared[ref]
-		if d == nil || p.resolution.Lifted[ref] {
+		if d == nil || p.isLifted(ref) {
 			continue
 		}
 		for _, r := range d.fragment.Revocations {

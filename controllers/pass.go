@@ -323,11 +323,12 @@ func (p *pass) compile(ctx context.Context) error {
 	if isRetired(p.ps) {
 		maps.DeleteFunc(p.declared, func(ref access.Ref, _ *declaration) bool { return !outlives(ref.Kind) })
 	}
-	declared, err := p.guardEmergencies(ctx, p.tenant.countable(p.declared))
+	declared, err := p.guardEmergencies(ctx, withoutLifted(p.tenant.countable(p.declared), p.memory))
 	if err != nil {
 		return err
 	}
 	p.resolution = access.Resolve(declared)
+	p.rememberLifted()
 	p.desired, err = rowsFrom(p.declared, p.resolution, schedule.At(p.tenant.row.Now))
 	return err
 }
