@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,13 @@ func TestADocumentThatIsNotCanonicalIsRefused(t *testing.T) {
 			t.Errorf("%s was taken", name)
 		}
 	}
+	lift := string((&Revocation{Name: "stop", UID: "1", Target: Ref{KindUser, "ann"}}).LiftDocument())
+	if _, err := ParseEffect([]byte(lift)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ParseEffect([]byte(lift + "\n")); err == nil {
+		t.Error("a lift with a newline at the end was taken")
+	}
 	if _, err := VerifyEffect([]byte(good), EffectDigest([]byte(good+" "))); err == nil || !strings.Contains(err.Error(), "has the digest") {
 		t.Errorf("another document's digest: %v", err)
 	}
@@ -142,4 +150,34 @@ func TestTheEffectIsWhatIsDeclaredAfterInheritance(t *testing.T) {
 	if string(admission.Document) != want || admission.Effect != EffectDigest([]byte(want)) {
 		t.Errorf("%s\n%s\nwant %s", admission.Effect, admission.Document, want)
 	}
+}
+
+// FuzzParseEffect: what is read as an effect is written again to the byte, and what it says does not depend on who reads it.
+func FuzzParseEffect(f *testing.F) {
+	vectors, err := filepath.Glob("testdata/effects/*.json")
+	if err != nil || len(vectors) == 0 {
+		f.Fatalf("no vectors: %v", err)
+	}
+	for _, file := range vectors {
+		document, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bytes.TrimSuffix(document, []byte("\n")))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		effect, err := ParseEffect(document)
+		if err != nil {
+			return
+		}
+		if again, err := CanonicalEffect(document); err != nil || !bytes.Equal(again, document) {
+			t.Fatalf("%q is read, and spelled %q: %v", document, again, err)
+		}
+		if _, err := VerifyEffect(document, EffectDigest(document)); err != nil {
+			t.Fatal(err)
+		}
+		if effect.Access != nil && !bytes.Equal(effect.Access.Document(), document) {
+			t.Fatalf("%q says what is written %q", document, effect.Access.Document())
+		}
+	})
 }

@@ -305,12 +305,18 @@ func FuzzEvaluation(f *testing.F) {
 		`{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer","id":"c1","properties":{"owner":"lina","participants":["x"],"region":7}},"context":{"fields":["phone"],"explain":true,"rows":3,"time":"2027-01-15T08:00:00Z","target":{"user":"x"}}}`,
 		`{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"note","id":"n1","properties":{"about":{"id":"p1","of":{"owner":"lina"}}}}}`,
 		`{"subject":{"type":"user","id":"\ud83d\ude00"},"action":{"name":"read"},"resource":{"type":"customer"},"context":null}`,
+		`{"subject":{"type":"user","id":"lina"},"evaluations":[{},{"action":{"name":"read"},"resource":{"type":"customer"}},7],"options":{"evaluations_semantic":"permit_on_first_permit"},"page":{"limit":2,"token":"e30"}}`,
 		`{"a":1,"a":2}`, `[[[[`, `{"subject":"\ud800"}`, "\xff", ``, `null`, `1e999`,
 	} {
 		f.Add([]byte(seed))
 	}
-	handler := New(oneTenant(), Options{HonourTime: true, NewID: fixedID.NewID})
+	handler := New(archive{oneTenant()}, Options{HonourTime: true, NewID: fixedID.NewID})
 	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, path := range []string{"/access/v1/evaluations", "/access/v1/search/subject", "/access/v1/search/resource", "/access/v1/search/action", "/v1/filter"} {
+			if response := post(t, handler, path, string(body)); !json.Valid(response.Body.Bytes()) || (response.Code != http.StatusOK && response.Code != http.StatusBadRequest) {
+				t.Fatalf("%s answers %d %s", path, response.Code, response.Body)
+			}
+		}
 		response := post(t, handler, "/access/v1/evaluation", string(body))
 		switch response.Code {
 		case http.StatusOK:
