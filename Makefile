@@ -10,6 +10,8 @@ BIN := $(CURDIR)/bin
 PARALLEL ?= 2
 FUZZTIME ?= 20s
 BENCHTIME ?= 1s
+# Of the mutants, those whose file and rule match this.
+ONLY ?=
 
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 GO_TEST = go test -p $(PARALLEL) -timeout 20m
@@ -109,6 +111,10 @@ bench: controlplane postgres ## Run the benchmarks; BENCHTIME=1s a benchmark
 .PHONY: fuzz
 fuzz: ## Run every fuzz target; FUZZTIME=20s a target
 	hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: mutants
+mutants: controlplane postgres ## Take the design's rules out of the code one by one: a test must miss each; ONLY=REGEXP
+	go run ./hack/mutants -only '$(ONLY)'
 
 ##@ What the others stand on
 

@@ -174,12 +174,15 @@ func TestWhoApproves(t *testing.T) {
 		"two rules are both satisfied":                       {steps{lent, by(Approver{User: "dora"}), manager, yes(loan, "ann", "dora", "boss")}, all},
 		"a no to just this refuses it":                       {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), no(loan, "ann", "bob")}, "Refused:"},
 		"a no to what it was before refuses nothing":         {steps{lent, asksTwo(), no(loan, "ann", "bob"), changedLoan(func(g *TemporaryGrant) { g.Reason = "another" }), yes(loan, "ann", "carl", "dora")}, all},
+		"a no to what it was before is no yes":               {steps{lent, asks(AdmitRule{Approvals: 1}), no(loan, "ann", "bob"), changedLoan(func(g *TemporaryGrant) { g.Window.NotAfter = 190 })}, none},
+		"an emergency that no guardrail asks about":          {steps{lent, changedLoan(func(g *TemporaryGrant) { g.Emergency = true })}, "in review, Awaiting: read all"},
 		"an emergency waits for nobody":                      {steps{lent, asksTwo(), changedLoan(func(g *TemporaryGrant) { g.Emergency = true })}, "in review, Awaiting: read all"},
 		"an emergency is reviewed by as many":                {steps{lent, asksTwo(), changedLoan(func(g *TemporaryGrant) { g.Emergency = true }), yes(loan, "ann", "carl", "dora")}, "in review, Admitted: read all"},
 		"who had the emergency does not review it":           {steps{lent, asksTwo(), changedLoan(func(g *TemporaryGrant) { g.Emergency = true }), yes(loan, "ann", "ann", "dora")}, "in review, Awaiting: read all"},
 		"an approval without its document counts for now":    {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), forgetDocuments}, all},
 		"and for nothing once something changes":             {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), forgetDocuments, changedLoan(func(g *TemporaryGrant) { g.Window.NotAfter = 190 })}, none},
 		"a document that is not the approved one is nothing": {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), forgeDocuments, changedLoan(func(g *TemporaryGrant) { g.Window.NotAfter = 190 })}, none},
+		"nor is one that would be wider":                     {steps{lent, asksTwo(), yes(loan, "ann", "carl", "dora"), widenDocuments, changedLoan(func(g *TemporaryGrant) { g.Window.NotAfter = 300 })}, none},
 	})
 }
 
@@ -211,6 +214,12 @@ func forgetDocuments(d *Declarations) {
 func forgeDocuments(d *Declarations) {
 	for _, a := range d.Approvals {
 		a.Document = bytes.Replace(a.Document, []byte(`"notAfter"`), []byte(`"notAftre"`), 1)
+	}
+}
+
+func widenDocuments(d *Declarations) {
+	for _, a := range d.Approvals {
+		a.Document = bytes.Replace(a.Document, []byte(`"notAfter":"1970-01-01T00:03:20Z"`), []byte(`"notAfter":"1970-01-01T00:05:00Z"`), 1)
 	}
 }
 
@@ -256,6 +265,11 @@ func TestWhatWasApprovedIsWhatCounts(t *testing.T) {
 			asksTwo(), yes(loan, "ann", "carl", "dora"), edit(func(g *Grant) { g.Where = nil })}, "AdmittedInPart: read all"},
 		"what is all was approved with what is own":     {steps{lending(customers(ScopeAll, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"), edit(func(g *Grant) { g.Records.Scopes = ScopeOwn })}, "Admitted: read own"},
 		"what is own was not approved with what is all": {steps{lending(customers(ScopeOwn, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"), edit(func(g *Grant) { g.Records.Scopes = ScopeAll })}, "AdmittedInPart: read own"},
+		"another object waits":                          {approved(edit(func(g *Grant) { g.Object = "contact" })), "Awaiting:"},
+		"another department waits": {steps{lending(customersOf(Records{Departments: []string{"north"}}, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"),
+			edit(func(g *Grant) { g.Records.Departments = []string{"north", "hq"} })}, "AdmittedInPart: read north"},
+		"another department tree waits": {steps{lending(customersOf(Records{DepartmentTrees: []string{"north"}}, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"),
+			edit(func(g *Grant) { g.Records.DepartmentTrees = []string{"north", "east"} })}, "AdmittedInPart: read north"},
 		"two grants cut to the same count once": {steps{lending(customers(ScopeOwn, "read"), "ann"), asksTwo(), yes(loan, "ann", "carl", "dora"),
 			changedLoan(func(g *TemporaryGrant) {
 				g.Grants = []Grant{customers(ScopeOwn, "read", "update"), customers(ScopeOwn, "read", "export")}
@@ -276,12 +290,12 @@ func TestALowerLevelIsWhatCountsUntilTheHigherIsApproved(t *testing.T) {
 	d := guarded(lending(with(customers(ScopeAll, "read", "update"), level(ClassConfidential, LevelRead), FieldRule{Field: "limit", Level: LevelRead}), "ann"),
 		asksTwo(), yes(loan, "ann", "carl", "dora"),
 		changedLoan(func(g *TemporaryGrant) {
-			g.Grants[0].Fields = []FieldRule{{Field: "phone", Level: LevelEdit}, level(ClassRestricted, LevelEdit)}
+			g.Grants[0].Fields = []FieldRule{{Field: "phone", Level: LevelEdit}, level(ClassRestricted, LevelEdit), level(ClassSecret, LevelEdit)}
 		}))
-	q := &Request{User: "ann", Action: "read", Object: "customer", Record: bobsInNorth, Fields: []string{"phone", "limit", "name"}}
-	levels := make([]Level, 3)
+	q := &Request{User: "ann", Action: "read", Object: "customer", Record: bobsInNorth, Fields: []string{"phone", "limit", "pin", "name"}}
+	levels := make([]Level, 4)
 	NewPolicy(Resolve(d).Facts).Decide(150, q, levels)
-	if want := []Level{LevelRead, LevelRead, LevelEdit}; !slices.Equal(levels, want) {
+	if want := []Level{LevelRead, LevelRead, LevelNone, LevelEdit}; !slices.Equal(levels, want) {
 		t.Errorf("levels %v, want %v", levels, want)
 	}
 }

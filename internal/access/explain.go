@@ -104,6 +104,7 @@ const (
 	causeNoRecord
 	causeNothingCovers
 	causeFieldLevel
+	causeTooManyApprovals
 )
 
 // tell records a no. i is the index of the field it is about.
@@ -169,6 +170,8 @@ func (q *question) sentence(code causeCode, i int) string {
 		return "no grant covers " + r.Action + " on " + r.Object
 	case causeFieldLevel:
 		return fmt.Sprintf("field %s is %s, not edit%s", r.Fields[i], q.levels[i], q.capped(i))
+	case causeTooManyApprovals:
+		return fmt.Sprintf("more than %d rules of guardrails ask for an approval each", maxApprovals)
 	}
 	return "denied"
 }

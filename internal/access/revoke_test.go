@@ -181,6 +181,9 @@ func TestWhatIsLifted(t *testing.T) {
 		"a guardrail":                {[]func(*Declarations){asksTwo(), lift(guardrail, "bob")}, []Ref{guardrail}},
 		"not once its rules changed": {[]func(*Declarations){asksTwo(), lift(guardrail, "bob"), func(d *Declarations) { d.Guardrails[0].Rules[0].Admit = &AdmitRule{Approvals: 3} }}, nil},
 		"not one made anew":          {[]func(*Declarations){asksTwo(), lift(guardrail, "bob"), func(d *Declarations) { d.Guardrails[0].UID = "2" }}, nil},
+		"a former revocation":        {[]func(*Declarations){revoke(Ref{KindUser, "ann"}), lift(Ref{KindRevocation, "stop-ann"}, "bob"), func(d *Declarations) { d.Revocations[0].Name = "stop-ann@1" }}, []Ref{{KindRevocation, "stop-ann@1"}}},
+		"not by who waits for it":    {[]func(*Declarations){holding("ann"), asksTwo(), revoke(Ref{KindRole, "role-of-ann"}), lift(Ref{KindRevocation, "stop-role-of-ann"}, "ann")}, nil},
+		"but by another":             {[]func(*Declarations){holding("ann"), asksTwo(), revoke(Ref{KindRole, "role-of-ann"}), lift(Ref{KindRevocation, "stop-role-of-ann"}, "bob")}, []Ref{{KindRevocation, "stop-role-of-ann"}}},
 		"not by one who is revoked":  {[]func(*Declarations){asksTwo(), lift(guardrail, "bob"), revoke(Ref{KindUser, "bob"})}, nil},
 	} {
 		lifted := Resolve(guarded(c.given...)).Lifted

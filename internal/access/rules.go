@@ -270,7 +270,8 @@ func (q *question) checkApproval(t *trace) Effect {
 			continue
 		}
 		if n == len(matching) {
-			return Deny // more rules than a request can satisfy: nobody is asked in vain
+			t.tell(q, causeTooManyApprovals, 0)
+			return Deny // nobody is asked in vain
 		}
 		matching[n] = g
 		n++

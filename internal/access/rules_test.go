@@ -93,6 +93,8 @@ func TestGuardrails(t *testing.T) {
 		"an unknown creator may be anybody":             {given: []func(*Declarations){everything, duties}, action: "transfer", record: annsInEast1, want: Deny, because: "who created the customer is not known"},
 		"a cap is a minimum":                            {given: []func(*Declarations){everything, capped}, action: "read", record: byBob, fields: []string{"pin"}, want: Allow, level: LevelMasked, because: "guardrail rail allows no more"},
 		"a cap leaves other classes alone":              {given: []func(*Declarations){everything, capped}, action: "read", record: byBob, fields: []string{"phone"}, want: Allow, level: LevelEdit},
+		"a cap of one field is about that field":        {given: []func(*Declarations){everything, ruled(GuardrailRule{Cap: &CapRule{Objects: []string{"customer"}, Fields: []string{"phone"}, Level: "masked"}})}, action: "read", record: byBob, fields: []string{"phone"}, want: Allow, level: LevelMasked},
+		"and about no other":                            {given: []func(*Declarations){everything, ruled(GuardrailRule{Cap: &CapRule{Objects: []string{"customer"}, Fields: []string{"phone"}, Level: "masked"}})}, action: "read", record: byBob, fields: []string{"name"}, want: Allow, level: LevelEdit},
 		"a capped field cannot be updated":              {given: []func(*Declarations){everything, capped}, action: "update", record: byBob, fields: []string{"pin"}, want: Deny, because: "field pin is masked, not edit: guardrail rail"},
 		"unmask, where allowed, shows what a cap masks": {given: []func(*Declarations){everything, capped}, action: "unmask", record: byBob, fields: []string{"pin"}, want: Allow, level: LevelRead},
 

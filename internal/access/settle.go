@@ -285,7 +285,7 @@ func (a *admission) allowed(o *offer, rule *admitRule, person *User) (windows []
 	return union(windows)
 }
 
-// managerOf is the first up the user's line who is active and not revoked; nil where the line ends before.
+// managerOf is the first up the user's line who may approve; nil where the line ends before.
 func (r *resolver) managerOf(u *User) *User {
 	seen := map[string]bool{u.Name: true}
 	for name := u.Manager; name != "" && !seen[name]; {
@@ -294,7 +294,7 @@ func (r *resolver) managerOf(u *User) *User {
 		if manager == nil {
 			return nil
 		}
-		if manager.State == StateActive && r.revoked.user(name) == "" {
+		if r.mayApprove(manager) {
 			return manager
 		}
 		name = manager.Manager
