@@ -57,12 +57,6 @@ func (g *guards) last(name string) guard {
 	return g.seen[name]
 }
 
-// changed says whether the policy about approvals was last seen in another state than the one written down.
-func (g *guards) changed(known string) bool {
-	now := g.last(admission.Approvals)
-	return now.print != known && now.print != ""
-}
-
 // lookEvery is how often the admission policies are looked at while nobody approves anything.
 const lookEvery = 30 * time.Second
 
@@ -144,7 +138,7 @@ func weakness(policy *admissionv1.ValidatingAdmissionPolicy, binding *admissionv
 		return "spec.validations are not those that are shipped"
 	case !sameVariables(p.Variables, want.Variables):
 		return "spec.variables are not those that are shipped"
-	case p.MatchConstraints == nil || !reflect.DeepEqual(resources(p.MatchConstraints.ResourceRules), resources(want.MatchConstraints.ResourceRules)) || excepts(p.MatchConstraints):
+	case p.MatchConstraints == nil || !sameRules(p.MatchConstraints.ResourceRules, want.MatchConstraints.ResourceRules) || excepts(p.MatchConstraints):
 		return "spec.matchConstraints are not those that are shipped"
 	case binding.Spec.PolicyName != policy.Name:
 		return "the binding is of another policy"
@@ -170,20 +164,18 @@ func sameVariables(a, b []admissionv1.Variable) bool {
 // everybody is in one.
 var namesGroup = regexp.MustCompile(`^'[^'\\]+'$`)
 
-// resources are what rules match, without the defaults that the API server fills in.
-func resources(rules []admissionv1.NamedRuleWithOperations) (all []admissionv1.Rule) {
-	for _, rule := range rules {
-		r := rule.Rule
-		r.Scope = nil
-		all = append(all, r)
-		for _, operation := range rule.Operations {
-			all = append(all, admissionv1.Rule{Resources: []string{string(operation)}})
-		}
-		for _, name := range rule.ResourceNames {
-			all = append(all, admissionv1.Rule{Resources: []string{name}})
-		}
+// sameRules compares what policies match, without the default that the API server fills in.
+func sameRules(a, b []admissionv1.NamedRuleWithOperations) bool {
+	return slices.EqualFunc(a, b, func(x, y admissionv1.NamedRuleWithOperations) bool {
+		return reflect.DeepEqual(withoutDefaults(x), withoutDefaults(y))
+	})
+}
+
+func withoutDefaults(rule admissionv1.NamedRuleWithOperations) admissionv1.NamedRuleWithOperations {
+	if rule.Scope != nil && *rule.Scope == admissionv1.AllScopes {
+		rule.Scope = nil
 	}
-	return all
+	return rule
 }
 
 // excepts says whether something that the rules match is left out again.

@@ -137,12 +137,14 @@ func messageOf(namespace, kind, name, of string) func() string {
 
 // established waits until the operator has written down the state of the policies: what is approved before that, so soon
 // after they were changed, does not count.
-func established(dir, namespace string) {
+func established(dir, namespace string) { establishedOf(dir, namespace, admission.Approvals) }
+
+func establishedOf(dir, namespace, name string) {
 	GinkgoHelper()
 	var binding admissionv1.ValidatingAdmissionPolicyBinding
 	var policy admissionv1.ValidatingAdmissionPolicy
-	Expect(k8s.Get(context.Background(), client.ObjectKey{Name: admission.Approvals}, &binding)).To(Succeed())
-	Expect(k8s.Get(context.Background(), client.ObjectKey{Name: admission.Approvals}, &policy)).To(Succeed())
+	Expect(k8s.Get(context.Background(), client.ObjectKey{Name: name}, &binding)).To(Succeed())
+	Expect(k8s.Get(context.Background(), client.ObjectKey{Name: name}, &policy)).To(Succeed())
 	Eventually(func() string { return tenantRow(dir, namespace).Brake }).Should(ContainSubstring(
 		fmt.Sprintf("%s/%d %s/%d", policy.UID, policy.Generation, binding.UID, binding.Generation)))
 }
@@ -314,23 +316,37 @@ var _ = Describe("Revocations and guardrails", Ordered, func() {
 		Eventually(storeSays(namespace)).Should(Equal("True/Connected"))
 	})
 
-	It("an emergency counts at once, is loud, and waits for review; without its policy it waits for approval", func() {
+	It("an emergency counts at once, is loud, and waits for review; one declared without its policy waits for approval, also when it is back", func() {
+		dir := GinkgoTB().TempDir()
 		namespace := newTenant(parse(gated)...)
-		o := start(namespace, inFolder(GinkgoTB().TempDir()))
+		o := start(namespace, inFolder(dir))
 		Eventually(reads(o, namespace)).Should(Equal(access.Allow))
-		emergency := parse(`
+		establishedOf(dir, namespace, admission.Emergencies)
+		emergency := func(name, user string) {
+			apply(namespace, parse(`
 kind: TemporaryGrant
-metadata: {name: fire}
-spec: {users: [ann], roles: [admin], notBefore: %q, notAfter: %q, reason: the house is on fire, emergency: true}
-`, time.Now().UTC().Add(-time.Minute).Format(time.RFC3339), time.Now().UTC().Add(time.Hour).Format(time.RFC3339))
-		apply(namespace, emergency...)
+metadata: {name: %s}
+spec: {users: [%s], roles: [admin], notBefore: %q, notAfter: %q, reason: the house is on fire, emergency: true}
+`, name, user, time.Now().UTC().Add(-time.Minute).Format(time.RFC3339), time.Now().UTC().Add(time.Hour).Format(time.RFC3339))...)
+		}
+		emergency("fire", "ann")
 		Eventually(exports(o, namespace)).Should(Equal(access.Allow))
 		Eventually(messageOf(namespace, "TemporaryGrant", "fire", "Approved")).Should(HavePrefix("False/EmergencyUnreviewed"))
 		Eventually(messageOf(namespace, "PermissionStore", "default", "Approved")).Should(ContainSubstring("1 emergency grants wait for review: fire"))
 		Eventually(eventsOf(namespace, v1alpha1.ReasonEmergencyUnreviewed)).ShouldNot(BeEmpty())
+		bos := func() access.Effect { return o.decide(namespace, "bo", "export", "customer", nil) }
 		removePolicies()
-		DeferCleanup(installPolicies)
-		edit(namespace, "User", "bo", func(spec map[string]any) { spec["title"] = "Somebody" }) // any pass looks at the policies
-		Eventually(exports(o, namespace)).Should(Equal(access.Deny))
+		emergency("smoke", "bo")
+		Eventually(messageOf(namespace, "TemporaryGrant", "smoke", "Ready")).Should(HavePrefix("True/ApprovalPending"))
+		keepSaying(bos, access.Deny)
+		keepSaying(exports(o, namespace), access.Allow)
+		installPolicies()
+		edit(namespace, "User", "carl", func(spec map[string]any) { spec["title"] = "Somebody" }) // any pass looks at the policies
+		establishedOf(dir, namespace, admission.Emergencies)
+		keepSaying(bos, access.Deny)
+		o.stop()
+		o = start(namespace, inFolder(dir))
+		Eventually(reads(o, namespace)).Should(Equal(access.Allow))
+		keepSaying(bos, access.Deny)
 	})
 })

@@ -75,9 +75,9 @@ func (p *pass) verdictOnApproval(ref access.Ref, approval *v1alpha1.Approval) ve
 	v := verdict{ready: true}
 	counted := slices.IndexFunc(p.resolution.Facts.Approvals, func(f access.ApprovalFact) bool { return f.Owner == ref })
 	switch {
-	case p.memory.Unproven[ref.Name] == string(approval.UID):
+	case p.memory.Unproven[ref.String()] == textID(approval.UID, approval.Generation):
 		v.reason, v.message = v1alpha1.ReasonAdmissionUnproven, "the admission policy was not in force, unchanged, when this was made: make another"
-	case p.tenant.vetted[ref] != string(approval.UID):
+	case p.tenant.vetted[ref] != textID(approval.UID, approval.Generation):
 		v.reason, v.message = v1alpha1.ReasonAdmissionNotInForce, "does not count yet: "+cmp.Or(p.guardProblem(), "it is not known yet whether the admission policy was in force when it was made")
 	case counted < 0:
 		v.reason, v.message = v1alpha1.ReasonApproverUnknown, fmt.Sprintf("%s is the identity of no User, or of more than one", approval.Spec.Approver)

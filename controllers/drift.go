@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 	"github.com/crmaccess/crm-access-operator/internal/access"
@@ -46,9 +47,9 @@ func (p *pass) loadStore(ctx context.Context) error {
 			return err
 		}
 		t.sources, t.approvals = readSources(acted), readApprovals(acted)
-		t.vetted = make(map[access.Ref]string)
+		t.vetted, t.guardSeen = make(map[access.Ref]string), make(map[string]seenGuard)
 		for ref := range t.approvals {
-			t.vetted[ref] = t.sources[ref].UID
+			t.vetted[ref] = textID(types.UID(t.sources[ref].UID), 1) // an Approval has one text
 		}
 		if t.base, err = rowsOf(t); err != nil {
 			return err

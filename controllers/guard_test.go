@@ -57,6 +57,14 @@ func TestAWeakerPolicyIsNotInForce(t *testing.T) {
 			rule := &p.Spec.MatchConstraints.ResourceRules[0]
 			rule.Operations = rule.Operations[:1]
 		}, "matchConstraints"},
+		"a name that reads like an operation": {func(p *policy, _ *binding) {
+			rule := &p.Spec.MatchConstraints.ResourceRules[0]
+			rule.Operations, rule.ResourceNames = rule.Operations[:1], []string{string(rule.Operations[1])}
+		}, "matchConstraints"},
+		"what is in no namespace": {func(p *policy, _ *binding) {
+			cluster := admissionv1.ClusterScope
+			p.Spec.MatchConstraints.ResourceRules[0].Scope = &cluster
+		}, "matchConstraints"},
 		"one name alone":        {func(p *policy, _ *binding) { p.Spec.MatchConstraints.ResourceRules[0].ResourceNames = []string{"a"} }, "matchConstraints"},
 		"some namespaces alone": {func(p *policy, _ *binding) { p.Spec.MatchConstraints.NamespaceSelector = somewhere }, "matchConstraints"},
 		"some objects alone":    {func(p *policy, _ *binding) { p.Spec.MatchConstraints.ObjectSelector = somewhere }, "matchConstraints"},
@@ -126,13 +134,14 @@ func TestAnApprovalIsJudgedByItsUID(t *testing.T) {
 		counts bool
 		person string
 	}{
-		"vetted":                           {&tenant{vetted: map[access.Ref]string{ref: "1"}}, true, ""},
+		"vetted":                           {&tenant{vetted: map[access.Ref]string{ref: "1/1"}}, true, ""},
 		"not vetted":                       {&tenant{}, false, ""},
-		"another of its name was vetted":   {&tenant{vetted: map[access.Ref]string{ref: "2"}}, false, ""},
-		"vetted, and remembered":           {&tenant{vetted: map[access.Ref]string{ref: "1"}, approvals: map[access.Ref]access.ApprovalFact{ref: {Person: "carl"}}, sources: map[access.Ref]store.Source{ref: {UID: "1"}}}, true, "carl"},
-		"vetted, and another's remembered": {&tenant{vetted: map[access.Ref]string{ref: "1"}, approvals: map[access.Ref]access.ApprovalFact{ref: {Person: "carl"}}, sources: map[access.Ref]store.Source{ref: {UID: "2"}}}, true, ""},
+		"another text of it was vetted":    {&tenant{vetted: map[access.Ref]string{ref: "1/2"}}, false, ""},
+		"another of its name was vetted":   {&tenant{vetted: map[access.Ref]string{ref: "2/1"}}, false, ""},
+		"vetted, and remembered":           {&tenant{vetted: map[access.Ref]string{ref: "1/1"}, approvals: map[access.Ref]access.ApprovalFact{ref: {Person: "carl"}}, sources: map[access.Ref]store.Source{ref: {UID: "1"}}}, true, "carl"},
+		"vetted, and another's remembered": {&tenant{vetted: map[access.Ref]string{ref: "1/1"}, approvals: map[access.Ref]access.ApprovalFact{ref: {Person: "carl"}}, sources: map[access.Ref]store.Source{ref: {UID: "2"}}}, true, ""},
 	} {
-		declared := map[access.Ref]*declaration{ref: {uid: "1", fragment: access.Declarations{Approvals: []*access.Approval{{Name: "carl"}}}}}
+		declared := map[access.Ref]*declaration{ref: {uid: "1", generation: 1, fragment: access.Declarations{Approvals: []*access.Approval{{Name: "carl"}}}}}
 		counted := c.tenant.countable(declared).Approvals
 		if (len(counted) == 1) != c.counts || (c.counts && counted[0].Person != c.person) {
 			t.Errorf("%s: %v", name, counted)

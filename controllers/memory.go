@@ -3,6 +3,8 @@ package controllers
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
 )
 
 // memory is what the tenant row keeps for the controllers, so that a restart forgets none of it.
@@ -15,9 +17,9 @@ type memory struct {
 	OlderAPI string `json:"olderAPI,omitempty"`
 	// Tampered is how many writes by others have been put right or reported.
 	Tampered int64 `json:"tampered,omitempty"`
-	// Guard is the state of the admission policy under which every Approval of its time was judged, and Unproven are the
-	// uids of those, by name, of which it is not known who made them. See vetApprovals.
-	Guard    string            `json:"guard,omitempty"`
+	// Guards are the states of the admission policies, by name, under which everything of their time was judged, and
+	// Unproven are the texts of objects, by Kind/name, of which it is not known who made them. See vetting.
+	Guards   map[string]string `json:"guards,omitempty"`
 	Unproven map[string]string `json:"unproven,omitempty"`
 	// Lifted are the uids of the revocations whose lift was approved while their objects are still there: what was lifted
 	// once stays so, also when whoever approved it has left.
@@ -52,6 +54,22 @@ func (m *memory) with(b brake, g ground) *memory {
 	next := *m
 	next.Brake, next.Ground = b, g
 	return &next
+}
+
+// guard writes down a state of a policy.
+func (m *memory) guard(policy, state string) {
+	if m.Guards == nil {
+		m.Guards = make(map[string]string)
+	}
+	m.Guards[policy] = state
+}
+
+// reject writes down that it is not known who made a text.
+func (m *memory) reject(ref access.Ref, id string) {
+	if m.Unproven == nil {
+		m.Unproven = make(map[string]string)
+	}
+	m.Unproven[ref.String()] = id
 }
 
 // after is a copy that has seen so many writes by others.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/store"
 )
 
 // Restrictions outlive their object (design §6): that a Revocation or a Guardrail is gone from the API ends nothing by
@@ -25,14 +26,21 @@ func outlives(kind access.Kind) bool {
 func formerName(name, uid string) string { return name + access.FormerSeparator + uid }
 
 // keepFormer keeps the Revocations whose object was deleted and made anew under the same name, for somebody else maybe:
-// the new one is another, and the old one has not been lifted.
+// the new one is another, and the old one has not been lifted. One whose text was changed, which its kind does not allow,
+// stays what it was.
 func (p *pass) keepFormer() error {
 	for ref, source := range p.tenant.sources {
 		if ref.Kind != access.KindRevocation || strings.Contains(ref.Name, access.FormerSeparator) {
 			continue
 		}
 		object := p.objects[ref]
-		if object == nil || string(object.GetUID()) == source.UID {
+		if object == nil {
+			continue
+		}
+		if string(object.GetUID()) == source.UID {
+			if err := p.keepText(ref, source); err != nil {
+				return err
+			}
 			continue
 		}
 		former := access.Ref{Kind: ref.Kind, Name: formerName(ref.Name, source.UID)}
@@ -43,6 +51,17 @@ func (p *pass) keepFormer() error {
 		p.declared[former] = d
 		p.outliving = append(p.outliving, former)
 	}
+	return nil
+}
+
+func (p *pass) keepText(ref access.Ref, source store.Source) error {
+	d := p.declared[ref]
+	former, err := redeclare(ref, source)
+	if err != nil || d == nil || d.source.Body == former.source.Body {
+		return err
+	}
+	former.generation = d.generation
+	p.declared[ref] = former
 	return nil
 }
 

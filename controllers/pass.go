@@ -33,7 +33,7 @@ type pass struct {
 	lagging   map[access.Ref]bool            // the cache does not show them as the API has them
 	doubt     error                          // why absences are not believed
 	outliving []access.Ref                   // restrictions whose object is gone
-	againIn   time.Duration                  // when the admission policy is to be looked at again
+	settling  map[string]time.Duration       // admission policies that changed a moment ago, and how long they are to be waited for
 	gone      departure
 	held      *v1alpha1.Held // the loss that the brake holds
 	memory    *memory        // what the tenant row is to keep
@@ -56,7 +56,7 @@ func (p *pass) run(ctx context.Context) error {
 		p.checkAge,
 		p.confirmTexts,
 		p.judgeAbsence,
-		p.vetApprovals,
+		p.vet,
 		p.compile,
 		p.dropLifted,
 		p.commit,
@@ -319,16 +319,13 @@ func (p *pass) standIn(declared map[access.Ref]*declaration, refs []access.Ref) 
 }
 
 // compile resolves what is declared into the rows that the store should hold now.
-func (p *pass) compile(ctx context.Context) error {
+func (p *pass) compile(context.Context) error {
 	if isRetired(p.ps) {
 		maps.DeleteFunc(p.declared, func(ref access.Ref, _ *declaration) bool { return !outlives(ref.Kind) })
 	}
-	declared, err := p.guardEmergencies(ctx, withoutLifted(p.tenant.countable(p.declared), p.memory))
-	if err != nil {
-		return err
-	}
-	p.resolution = access.Resolve(declared)
+	p.resolution = access.Resolve(withoutLifted(p.tenant.countable(p.declared), p.memory))
 	p.rememberLifted()
+	var err error
 	p.desired, err = rowsFrom(p.declared, p.resolution, schedule.At(p.tenant.row.Now))
 	return err
 }

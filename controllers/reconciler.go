@@ -182,8 +182,8 @@ func (r *Reconciler) report(t *tenant, p *pass, now time.Time) ctrl.Result {
 	if p.held != nil || len(p.memory.Brake.Recent) > 0 {
 		again(time.Minute)
 	}
-	if p.againIn > 0 {
-		again(p.againIn)
+	for _, left := range p.settling {
+		again(left)
 	}
 	again(compareEvery)
 	r.reportStore(t, p, now)

@@ -43,10 +43,11 @@ type tenant struct {
 	base map[store.RowID]string
 	// sources are the declarations that were acted on. They follow our own commits, not what others write.
 	sources map[access.Ref]store.Source
-	// approvals is what was committed of those Approvals of which it is known who made them, and vetted their uids.
+	// approvals is what was committed of those Approvals of which it is known who made them; vetted are the texts of
+	// objects of which that is known, and guardSeen the states of the policies that are new. See vetting.
 	approvals map[access.Ref]access.ApprovalFact
 	vetted    map[access.Ref]string
-	guardSeen seenGuard
+	guardSeen map[string]seenGuard
 	// observed is the drift that was reported and left (mode Observe), so that it is not reported again.
 	observed string
 
@@ -109,7 +110,7 @@ func (t *tenant) close() {
 	t.store, t.opened, t.claimed = nil, storeTarget{}, false
 	t.row, t.seen, t.memory, t.actedOn = store.Tenant{}, store.Tenant{}, nil, 0
 	t.held, t.base, t.sources, t.facts = nil, nil, nil, nil
-	t.approvals, t.vetted = nil, nil
+	t.approvals, t.vetted, t.guardSeen = nil, nil, nil
 }
 
 // Snapshot is a policy as the store holds it at a revision, with what is needed to tell the store's time.
