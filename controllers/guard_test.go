@@ -148,3 +148,13 @@ func TestAnApprovalIsJudgedByItsUID(t *testing.T) {
 		}
 	}
 }
+
+func TestAnApprovalWhoseTextWasChangedIsNotTheOneThatWasJudged(t *testing.T) {
+	ref := access.Ref{Kind: access.KindApproval, Name: "carl"}
+	known := &tenant{vetted: map[access.Ref]string{ref: textID("1", 1)}}
+	for generation, want := range map[int64]bool{1: true, 2: false, 0: true} { // 0: the store's own copy stands in
+		if got := known.isProven(ref, &declaration{uid: "1", generation: generation}); got != want {
+			t.Errorf("generation %d: %v, want %v", generation, got, want)
+		}
+	}
+}
