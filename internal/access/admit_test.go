@@ -165,7 +165,7 @@ func TestWhoApproves(t *testing.T) {
 		"the manager's manager does not":                     {steps{lent, manager, yes(loan, "ann", "carl")}, none},
 		"but does when the manager has left":                 {steps{lent, manager, changedUser("boss", func(u *User) { u.State = StateDeparted }), yes(loan, "ann", "carl")}, all},
 		"and when the manager is revoked":                    {steps{lent, manager, revoke(Ref{KindUser, "boss"}), yes(loan, "ann", "carl")}, all},
-		"and when the manager is no employee":                 {steps{lent, manager, changedUser("boss", func(u *User) { u.Type = UserExternal }), yes(loan, "ann", "carl")}, all},
+		"and when the manager is no employee":                {steps{lent, manager, changedUser("boss", func(u *User) { u.Type = UserExternal }), yes(loan, "ann", "carl")}, all},
 		"managers in a circle approve nothing":               {steps{lent, manager, changedUser("boss", func(u *User) { u.Manager, u.State = "ann", StateSuspended }), yes(loan, "ann", "carl", "ann")}, none},
 		"nobody above has no manager":                        {steps{lent, manager, changedUser("ann", func(u *User) { u.Manager = "" }), yes(loan, "ann", "boss", "carl")}, none},
 		"a named user approves":                              {steps{lent, by(Approver{User: "dora"}), yes(loan, "ann", "dora")}, all},
