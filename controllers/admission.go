@@ -38,16 +38,17 @@ type guards struct {
 	seen map[string]guard
 }
 
-// read reads a policy's state as it is now.
-func (g *guards) read(ctx context.Context, name string) (guard, error) {
+// read reads a policy's state as it is now. One that cannot be read is not in force as far as anybody knows: what is new
+// waits, and nothing else does. A revocation must not wait for somebody's right to read a policy.
+func (g *guards) read(ctx context.Context, name string) guard {
 	now, err := readGuard(ctx, g.live, name)
 	if err != nil {
-		return guard{}, err
+		now = guard{problem: "it cannot be read: " + err.Error()}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seen[name] = now
-	return now, nil
+	return now
 }
 
 // last is a policy's state as it was last read; the zero value where it has not been.
@@ -73,13 +74,7 @@ func (w guardWatch) Start(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		for _, name := range admission.Names() {
-			before := w.guards.last(name)
-			now, err := w.guards.read(ctx, name)
-			if err != nil {
-				w.Log.Info("The admission policies cannot be read", "reason", err.Error())
-				break
-			}
-			if now != before {
+			if before := w.guards.last(name); w.guards.read(ctx, name) != before {
 				for _, t := range w.tenants.all() {
 					w.enqueue(ctx, t)
 				}

@@ -92,7 +92,7 @@ func (p *pass) unreviewed() (names []string) {
 	now := schedule.At(p.tenant.row.Now)
 	for ref, d := range p.declared {
 		for _, g := range d.fragment.TemporaryGrants {
-			waits := func(a access.Admission) bool { return a.State != access.Admitted }
+			waits := func(a access.Admission) bool { return a.Review && a.State != access.Admitted }
 			if g.Emergency && g.Window.NotBefore <= now && slices.ContainsFunc(p.resolution.Admissions[ref], waits) {
 				names = append(names, g.Name)
 			}

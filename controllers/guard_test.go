@@ -1,12 +1,15 @@
 package controllers
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 	"github.com/crmaccess/crm-access-operator/config/admission"
@@ -156,5 +159,35 @@ func TestAnApprovalWhoseTextWasChangedIsNotTheOneThatWasJudged(t *testing.T) {
 		if got := known.isProven(ref, &declaration{uid: "1", generation: generation}); got != want {
 			t.Errorf("generation %d: %v, want %v", generation, got, want)
 		}
+	}
+}
+
+// forbidding is an API server that lets nobody read the policies.
+type forbidding struct{ client.Reader }
+
+func (forbidding) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return errors.New("forbidden")
+}
+
+func TestAPolicyThatCannotBeReadHoldsUpNothingButWhatIsNew(t *testing.T) {
+	approval, revocation := access.Ref{Kind: access.KindApproval, Name: "carl"}, access.Ref{Kind: access.KindRevocation, Name: "stop"}
+	p := &pass{
+		Reconciler: &Reconciler{guards: &guards{live: forbidding{}, seen: make(map[string]guard)}},
+		tenant:     &tenant{vetted: make(map[access.Ref]string), guardSeen: make(map[string]seenGuard)},
+		memory:     &memory{},
+		objects:    map[access.Ref]v1alpha1.Object{approval: &v1alpha1.Approval{}, revocation: &v1alpha1.Revocation{}},
+		declared: map[access.Ref]*declaration{
+			approval:   {fragment: access.Declarations{Approvals: []*access.Approval{{Name: "carl"}}}},
+			revocation: {fragment: access.Declarations{Revocations: []*access.Revocation{{Name: "stop"}}}},
+		},
+	}
+	if err := p.vet(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := p.tenant.countable(p.declared); len(d.Approvals) != 0 || len(d.Revocations) != 1 {
+		t.Errorf("%d approvals count, and %d revocations are in force", len(d.Approvals), len(d.Revocations))
+	}
+	if problem := p.guardProblem(); !strings.Contains(problem, "cannot be read: ") {
+		t.Errorf("says %q", problem)
 	}
 }

@@ -28,14 +28,12 @@ const settles = 5 * time.Second
 type vetting struct {
 	policy   string
 	kind     access.Kind
-	concerns func(*declaration) bool
+	concerns func(v1alpha1.Object) bool
 }
 
 var vettings = []vetting{
-	{admission.Approvals, access.KindApproval, func(*declaration) bool { return true }},
-	{admission.Emergencies, access.KindTemporaryGrant, func(d *declaration) bool {
-		return len(d.fragment.TemporaryGrants) == 1 && d.fragment.TemporaryGrants[0].Emergency
-	}},
+	{admission.Approvals, access.KindApproval, func(v1alpha1.Object) bool { return true }},
+	{admission.Emergencies, access.KindTemporaryGrant, isEmergency},
 }
 
 // textID tells this text of this object from every other.
@@ -47,33 +45,27 @@ func (p *pass) vet(ctx context.Context) error {
 	next.Unproven, next.Guards = maps.Clone(next.Unproven), maps.Clone(next.Guards)
 	p.memory, p.settling = &next, make(map[string]time.Duration)
 	for _, v := range vettings {
-		if err := p.vetBy(ctx, v); err != nil {
-			return err
-		}
+		p.vetBy(ctx, v)
 	}
 	return nil
 }
 
-func (p *pass) vetBy(ctx context.Context, v vetting) error {
+func (p *pass) vetBy(ctx context.Context, v vetting) {
 	known := p.memory.Guards[v.policy]
 	if last := p.guards.last(v.policy); len(p.unjudged(v)) == 0 && (last.print == known || last.print == "") {
-		return nil
+		return
 	}
-	now, err := p.guards.read(ctx, v.policy)
-	if err != nil {
-		return err
-	}
+	now := p.guards.read(ctx, v.policy)
 	if now.print == "" {
 		delete(p.tenant.guardSeen, v.policy)
-		return nil // nobody knows who made what is new
+		return // nobody knows who made what is new
 	}
 	if now.print != known && !p.establish(ctx, v, now) {
-		return nil
+		return
 	}
 	for ref := range p.unjudged(v) {
 		p.accept(ref)
 	}
-	return nil
 }
 
 // seenGuard is a state of a policy that is new, and since when this process has seen it.
@@ -138,7 +130,7 @@ func (p *pass) unjudged(v vetting) map[access.Ref]v1alpha1.Object {
 		if ref.Kind != v.kind {
 			continue
 		}
-		if d := p.declared[ref]; d != nil && v.concerns(d) && !p.judged(ref, textID(object.GetUID(), object.GetGeneration())) {
+		if p.declared[ref] != nil && v.concerns(object) && !p.judged(ref, textID(object.GetUID(), object.GetGeneration())) {
 			unjudged[ref] = object
 		}
 	}
