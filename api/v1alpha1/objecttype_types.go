@@ -155,6 +155,14 @@ type Storage struct {
 	// +optional
 	Department Column `json:"department,omitempty"`
 
+	// participants is the column, an array of text, with the names of the users who take part.
+	// +optional
+	Participants Column `json:"participants,omitempty"`
+
+	// creator is the column with the name of the user who created the record.
+	// +optional
+	Creator Column `json:"creator,omitempty"`
+
 	// tenant says which rows belong to this namespace where several tenants share the table.
 	// +optional
 	Tenant *TenantColumn `json:"tenant,omitempty"`

@@ -11,6 +11,13 @@ func (p *Policy) AccessFrom(name string) AccessFrom {
 	return AccessFrom{Object: p.objects[o.parent].name, Field: o.parentField}
 }
 
+// Storage says which table holds the records of the object. Of one that has a table, what the table says counts, and
+// nothing that whoever asks says of a stored record.
+func (p *Policy) Storage(name string) (StorageFact, bool) {
+	s, has := p.storages[name]
+	return s, has
+}
+
 // HasField says whether the object is declared and has the field.
 func (p *Policy) HasField(name, field string) bool {
 	id, known := p.objectIDs.find(name)

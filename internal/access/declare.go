@@ -53,12 +53,29 @@ type ObjectType struct {
 	Actions         []string
 	// AccessFrom, where Object is set, takes the scope of a record from its parent record.
 	AccessFrom AccessFrom
+	// Storage, where Table is set, says which table holds the records.
+	Storage Storage
 }
 
 // AccessFrom says whose record decides: the one that Field of the child names.
 type AccessFrom struct {
 	Object string
 	Field  string
+}
+
+// Storage says which table of the CRM's database holds the records of an object, and which of its columns hold the facts
+// that decisions are made from. A column that is empty is not there: that fact is unknown of every record.
+type Storage struct {
+	Table        string
+	ID           string
+	Owner        string
+	Department   string
+	Participants string
+	Creator      string
+	// TenantColumn, where set, holds TenantValue in the rows of this tenant: the table is shared.
+	TenantColumn, TenantValue string
+	// Columns are the columns of fields whose column has another name.
+	Columns map[string]string
 }
 
 // Field is a field of an object with its sensitivity.

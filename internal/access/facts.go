@@ -13,6 +13,7 @@ import (
 type Facts struct {
 	Objects     []ObjectFact
 	Fields      []FieldFact
+	Storages    []StorageFact
 	Departments []DepartmentFact
 	Closure     []ClosureFact
 	Users       []UserFact
@@ -44,6 +45,32 @@ type FieldFact struct {
 	Field  string `json:"field"`
 	Class  string `json:"class"`
 	Mask   Mask   `json:"mask"`
+}
+
+// StorageFact says which table holds the records of an object. What its row says of a record counts, and nothing that
+// whoever asks says of it.
+type StorageFact struct {
+	Owner  Ref    `json:"-"`
+	Object string `json:"object"`
+	// Table is the table, or schema.table.
+	Table              string `json:"table_name"`
+	IDColumn           string `json:"id_column"`
+	OwnerColumn        string `json:"owner_column"`
+	DepartmentColumn   string `json:"department_column"`
+	ParticipantsColumn string `json:"participants_column"`
+	CreatorColumn      string `json:"creator_column"`
+	TenantColumn       string `json:"tenant_column"`
+	TenantValue        string `json:"tenant_value"`
+	// Columns are the columns of fields whose column has another name.
+	Columns map[string]string `json:"columns,omitempty"`
+}
+
+// Column is the column of a field.
+func (f *StorageFact) Column(field string) string {
+	if column := f.Columns[field]; column != "" {
+		return column
+	}
+	return field
 }
 
 // DepartmentFact is a department that exists.

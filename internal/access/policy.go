@@ -17,6 +17,8 @@ type Policy struct {
 	departments names
 	objectIDs   names
 
+	storages map[string]StorageFact // by object
+
 	accounts    []account
 	memberships []int32   // the accounts' departments
 	ancestors   [][]int32 // by department, itself among them
@@ -137,6 +139,7 @@ func NewPolicy(f Facts) *Policy {
 	b := newPolicyBuilder(f)
 	b.indexDepartments()
 	b.indexObjects()
+	b.indexStorages()
 	b.indexUsers()
 	b.setRevokedAside()
 	b.indexTuples()
@@ -206,6 +209,25 @@ func (b *policyBuilder) indexObjects() {
 			if p.objects[i].parent = id; !known {
 				p.objects[i].parent, p.objects[i].enabled = none, false
 			}
+		}
+	}
+}
+
+// indexStorages keeps of two storages of one object, which facts have only when tampered with, none: who knows which of
+// the tables is the CRM's.
+func (b *policyBuilder) indexStorages() {
+	twice := make(map[string]bool)
+	b.policy.storages = make(map[string]StorageFact, len(b.facts.Storages))
+	for _, s := range b.facts.Storages {
+		if _, seen := b.policy.storages[s.Object]; seen {
+			twice[s.Object] = true
+		}
+		b.policy.storages[s.Object] = s
+	}
+	for object := range twice {
+		delete(b.policy.storages, object)
+		if id, known := b.policy.objectIDs.find(object); known {
+			b.policy.objects[id].enabled = false
 		}
 	}
 }

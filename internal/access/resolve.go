@@ -157,6 +157,9 @@ func (r *resolver) resolveObjects() {
 	for _, o := range r.declared.ObjectTypes {
 		ref := Ref{KindObjectType, o.Name}
 		ok := r.checkObject(ref, o)
+		if o.Storage.Table != "" {
+			ok = r.resolveStorage(ref, o) && ok
+		}
 		r.facts.Objects = append(r.facts.Objects, ObjectFact{
 			Owner: ref, Object: o.Name, Enabled: ok && !o.Disabled,
 			OwnerField: o.OwnerField, DepartmentField: o.DepartmentField, LabelField: o.LabelField,

@@ -55,6 +55,23 @@ func TestWhatDoesNotCompileConfersNothingAndSaysSo(t *testing.T) {
 			holding("ann", grant)(d)
 			d.ObjectTypes[0].AccessFrom = AccessFrom{Object: "contact", Field: "name"}
 		}, ReasonReferenceCycle, "ObjectType/customer: spec.accessFrom.object: cycle customer > contact > customer", Deny},
+		"a storage whose columns name an unknown field": {func(d *Declarations) {
+			holding("ann", grant)(d)
+			d.ObjectTypes[0].Storage = Storage{Table: "crm.customer", ID: "id", Columns: map[string]string{"fax": "fax_no"}}
+		}, ReasonUnknownReference, `ObjectType/customer: spec.storage.columns.fax: unknown field of customer "fax": every action on the object is denied`, Deny},
+		"a storage with two facts in one column": {func(d *Declarations) {
+			holding("ann", grant)(d)
+			d.ObjectTypes[0].Storage = Storage{Table: "crm.customer", ID: "id", Owner: "who", Creator: "who"}
+		}, ReasonInvalid, `spec.storage.creator: column "who" is given twice, here and by spec.storage.owner: every action on the object is denied`, Deny},
+		"a storage with two fields in one column, of which one may be more open": {func(d *Declarations) {
+			holding("ann", grant)(d)
+			d.ObjectTypes[0].Storage = Storage{Table: "crm.customer", ID: "id", Columns: map[string]string{d.ObjectTypes[0].Fields[0].Name: d.ObjectTypes[0].Fields[1].Name}}
+		}, ReasonInvalid, "is given twice, here and by field", Deny},
+		"a storage whose owner is a field that an update may write": {func(d *Declarations) {
+			holding("ann", grant)(d)
+			d.ObjectTypes[0].OwnerField = ""
+			d.ObjectTypes[0].Storage = Storage{Table: "crm.customer", ID: "id", Owner: d.ObjectTypes[0].Fields[0].Name}
+		}, ReasonInvalid, "is given twice, here and by spec.storage.owner", Deny},
 		"an external user in a binding": {func(d *Declarations) {
 			holding("ann", grant)(d)
 			d.UserBindings[0].Subjects = []Subject{{User: "agency"}}
@@ -79,6 +96,34 @@ func TestWhatDoesNotCompileConfersNothingAndSaysSo(t *testing.T) {
 				t.Errorf("decides %s, want %s", effect, c.effect)
 			}
 		})
+	}
+}
+
+func TestAStorageIsKnownToThePolicy(t *testing.T) {
+	d := office()
+	holding("ann", Grant{Object: "customer", Actions: []string{"read"}, Records: Records{Scopes: ScopeAll}})(&d)
+	customer := d.ObjectTypes[0]
+	customer.OwnerField, customer.Storage = customer.Fields[0].Name, Storage{
+		Table: "crm.customer", ID: "id", Owner: "owner_id", Columns: map[string]string{customer.Fields[0].Name: "owner_id"}}
+	resolution := Resolve(d)
+	if findings := resolution.Findings[Ref{KindObjectType, "customer"}]; len(findings) > 0 {
+		t.Errorf("finds %v", findings)
+	}
+	policy := NewPolicy(resolution.Facts)
+	storage, has := policy.Storage("customer")
+	if !has || storage.Table != "crm.customer" || storage.Column(customer.Fields[0].Name) != "owner_id" || storage.Column("region") != "region" {
+		t.Errorf("storage %+v, %t", storage, has)
+	}
+	if _, has := policy.Storage("contact"); has {
+		t.Error("an object without storage has one")
+	}
+	if effect := policy.Decide(0, &Request{User: "ann", Action: "read", Object: "customer", Record: bobsInNorth}, nil); effect != Allow {
+		t.Errorf("decides %s", effect)
+	}
+	twice := resolution.Facts
+	twice.Storages = append(slices.Clone(twice.Storages), StorageFact{Object: "customer", Table: "public.forged", IDColumn: "id"})
+	if effect := NewPolicy(twice).Decide(0, &Request{User: "ann", Action: "read", Object: "customer", Record: bobsInNorth}, nil); effect != Deny {
+		t.Errorf("with two storages, decides %s", effect)
 	}
 }
 

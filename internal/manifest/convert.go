@@ -181,7 +181,7 @@ func Department(in *v1alpha1.Department) (*access.Department, error) {
 	}, nil
 }
 
-// ObjectType declares a CRM object. Where its records are stored is no concern of the engine.
+// ObjectType declares a CRM object.
 func ObjectType(in *v1alpha1.ObjectType) (*access.ObjectType, error) {
 	c := converting(access.KindObjectType, in.Name)
 	out := &access.ObjectType{
@@ -196,6 +196,9 @@ func ObjectType(in *v1alpha1.ObjectType) (*access.ObjectType, error) {
 	if from := in.Spec.AccessFrom; from != nil {
 		out.AccessFrom = access.AccessFrom{Object: text(from.Object), Field: text(from.Field)}
 	}
+	if in.Spec.Storage != nil {
+		out.Storage = storage(in.Spec.Storage)
+	}
 	for i, f := range in.Spec.Fields {
 		path := fmt.Sprintf("spec.fields[%d]", i)
 		out.Fields = append(out.Fields, access.Field{
@@ -205,6 +208,23 @@ func ObjectType(in *v1alpha1.ObjectType) (*access.ObjectType, error) {
 		})
 	}
 	return converted(c, out)
+}
+
+func storage(in *v1alpha1.Storage) access.Storage {
+	out := access.Storage{
+		Table: in.Table, ID: text(in.ID), Owner: text(in.Owner), Department: text(in.Department),
+		Participants: text(in.Participants), Creator: text(in.Creator),
+	}
+	if in.Tenant != nil {
+		out.TenantColumn, out.TenantValue = text(in.Tenant.Column), text(in.Tenant.Value)
+	}
+	if len(in.Columns) > 0 {
+		out.Columns = make(map[string]string, len(in.Columns))
+	}
+	for field, column := range in.Columns {
+		out.Columns[text(field)] = text(column)
+	}
+	return out
 }
 
 // conversion collects the faults of one object, so that its author sees all of them at once.

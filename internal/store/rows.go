@@ -21,6 +21,7 @@ const (
 	TableSource     Table = "source"
 	TableObject     Table = "object_type"
 	TableField      Table = "object_field"
+	TableStorage    Table = "object_storage"
 	TableDepartment Table = "department"
 	TableClosure    Table = "department_closure"
 	TableUser       Table = "crm_user"
@@ -34,8 +35,8 @@ const (
 
 // Tables are all of them, in an order in which they can be written.
 var Tables = []Table{
-	TableSource, TableObject, TableField, TableDepartment, TableClosure, TableUser, TableMembership, TableLineage, TableTuple, TableHolder,
-	TableGuardrail, TableApproval,
+	TableSource, TableObject, TableField, TableStorage, TableDepartment, TableClosure, TableUser, TableMembership, TableLineage, TableTuple,
+	TableHolder, TableGuardrail, TableApproval,
 }
 
 // RowID identifies a row within its tenant. A row belongs to the object that asked for it.
@@ -99,6 +100,9 @@ func Encode(facts access.Facts) ([]Row, error) {
 	}
 	for _, f := range facts.Fields {
 		e.add(TableField, f.Owner, f.Field, f)
+	}
+	for _, f := range facts.Storages {
+		e.add(TableStorage, f.Owner, f.Object, f)
 	}
 	for _, f := range facts.Departments {
 		e.add(TableDepartment, f.Owner, f.Department, f)
@@ -180,6 +184,8 @@ func decodeRow(row Row, facts *access.Facts, sources map[access.Ref]Source) erro
 		return decodeInto(&facts.Objects, row, func(f *access.ObjectFact) { f.Owner = row.Owner })
 	case TableField:
 		return decodeInto(&facts.Fields, row, func(f *access.FieldFact) { f.Owner = row.Owner })
+	case TableStorage:
+		return decodeInto(&facts.Storages, row, func(f *access.StorageFact) { f.Owner = row.Owner })
 	case TableDepartment:
 		return decodeInto(&facts.Departments, row, func(f *access.DepartmentFact) { f.Owner = row.Owner })
 	case TableClosure:

@@ -40,7 +40,12 @@ var columns = map[store.Table][]Column{
 		{"object", Text}, {"enabled", Flag}, {"owner_field", Text}, {"department_field", Text}, {"label_field", Text},
 		{"parent_object", Text}, {"parent_field", Text}, {"actions", List},
 	},
-	store.TableField:      {{"object", Text}, {"field", Text}, {"class", Text}, {"mask", Fragment}},
+	store.TableField: {{"object", Text}, {"field", Text}, {"class", Text}, {"mask", Fragment}},
+	store.TableStorage: {
+		{"object", Text}, {"table_name", Text}, {"id_column", Text}, {"owner_column", Text}, {"department_column", Text},
+		{"participants_column", Text}, {"creator_column", Text}, {"tenant_column", Text}, {"tenant_value", Text},
+		{"columns", Fragment},
+	},
 	store.TableDepartment: {{"department", Text}, {"display_name", Text}, {"parent", Text}, {"manager", Text}},
 	store.TableClosure:    {{"department", Text}, {"ancestor", Text}},
 	store.TableUser: {

@@ -40,6 +40,8 @@ func spell(column string, raw []byte) string {
 		value, err = strict[[]access.WhereFact](raw)
 	case "field_rules":
 		value, err = strict[[]access.RuleFact](raw)
+	case "columns":
+		value, err = strict[map[string]string](raw)
 	}
 	if err != nil || value == nil {
 		return string(raw)

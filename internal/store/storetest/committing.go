@@ -31,7 +31,9 @@ func hostileRows(t *testing.T) map[store.RowID]string {
 		facts := access.Facts{
 			Objects: []access.ObjectFact{{Owner: ref(access.KindObjectType), Object: s, Enabled: i%2 == 0, OwnerField: s, DepartmentField: s,
 				LabelField: s, ParentObject: s, ParentField: s, Actions: list}},
-			Fields:      []access.FieldFact{{Owner: ref(access.KindObjectType), Object: s, Field: s, Class: s, Mask: access.Mask{Type: s, KeepFirst: i}}},
+			Fields: []access.FieldFact{{Owner: ref(access.KindObjectType), Object: s, Field: s, Class: s, Mask: access.Mask{Type: s, KeepFirst: i}}},
+			Storages: []access.StorageFact{{Owner: ref(access.KindObjectType), Object: s, Table: s, IDColumn: s, OwnerColumn: s, DepartmentColumn: s,
+				ParticipantsColumn: s, CreatorColumn: s, TenantColumn: s, TenantValue: s, Columns: map[string]string{s: s, "longer-than-" + s: s, "": s}}},
 			Departments: []access.DepartmentFact{{Owner: ref(access.KindDepartment), Department: s, DisplayName: s, Parent: s, Manager: s}},
 			Closure:     []access.ClosureFact{{Owner: ref(access.KindDepartment), Department: s, Ancestor: s}},
 			Users: []access.UserFact{{Owner: ref(access.KindUser), User: s, DisplayName: s, Type: access.UserType(s), State: access.UserState(s),

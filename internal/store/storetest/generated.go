@@ -60,7 +60,9 @@ func drawFacts(r *rapid.T, now schedule.Instant) access.Facts {
 		all := catalogue()
 		all.Objects[0].Actions = list.Draw(r, "actions")
 		all.Fields[0].Mask = access.Mask{Type: text.Draw(r, "mask"), KeepFirst: rapid.IntRange(0, 9).Draw(r, "first")}
-		facts.Objects, facts.Fields, facts.Departments, facts.Closure = all.Objects, all.Fields, all.Departments, all.Closure
+		all.Storages[0].Columns = rapid.MapOfN(text, text, 0, 3).Draw(r, "columns")
+		facts.Objects, facts.Fields, facts.Storages = all.Objects, all.Fields, all.Storages
+		facts.Departments, facts.Closure = all.Departments, all.Closure
 	}
 	for i := range rapid.IntRange(0, 3).Draw(r, "roles") {
 		tuple := role(fmt.Sprint("role-", i), "read")

@@ -155,6 +155,8 @@ func catalogue() access.Facts {
 			{Owner: object, Object: "customer", Field: "phone", Class: "confidential", Mask: access.Mask{Type: "Keep", KeepFirst: 3, KeepLast: 4}},
 			{Owner: object, Object: "customer", Field: "name", Class: "public"},
 		},
+		Storages: []access.StorageFact{{Owner: object, Object: "customer", Table: "crm.customer", IDColumn: "id", OwnerColumn: "owner_id",
+			DepartmentColumn: "owner_dept", TenantColumn: "org", TenantValue: "huayue", Columns: map[string]string{"phone": "phone_no"}}},
 		Departments: []access.DepartmentFact{{Owner: department, Department: "sales", DisplayName: "销售部"}},
 		Closure:     []access.ClosureFact{{Owner: department, Department: "sales", Ancestor: "sales"}},
 	}
