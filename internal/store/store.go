@@ -20,6 +20,10 @@ type Store interface {
 	// ErrNoTenant where nobody has claimed the name.
 	Tenant(ctx context.Context, tenant string) (Tenant, error)
 
+	// Tenants reads the rows of the tenants named, or of all where none is named, in the order of their names: one
+	// statement for any number of them. A tenant that nobody has claimed is left out.
+	Tenants(ctx context.Context, names ...string) ([]Tenant, error)
+
 	// Claim takes the tenant for an owner at a leader's election: it creates the row or raises its fence by one, so
 	// that whoever held the former fence can write no more. ErrOwnedElsewhere where another owner holds the tenant
 	// and adopt does not name it; adopting raises the epoch and forgets the newest resourceVersion.

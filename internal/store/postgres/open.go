@@ -25,6 +25,9 @@ const (
 	pollTimeout = 5 * time.Second
 	// workTimeout is for a whole tenant.
 	workTimeout = 2 * time.Minute
+	// silence is how long a connection that listens may say nothing before it is asked whether it lives: a network that
+	// drops what is idle tells nobody.
+	silence = time.Minute
 )
 
 // sessionSettings are what a session begins with where the connection string does not say otherwise. The server ends what
@@ -38,10 +41,10 @@ var sessionSettings = map[string]string{
 	"default_transaction_isolation": "read committed",
 }
 
-// db is a Store. workTimeout is a field so that a test need not wait as long.
+// db is a Store. Its durations are fields so that a test need not wait as long.
 type db struct {
-	pool        *pgxpool.Pool
-	workTimeout time.Duration
+	pool                 *pgxpool.Pool
+	workTimeout, silence time.Duration
 }
 
 var _ store.Store = (*db)(nil)
@@ -68,7 +71,7 @@ func Open(ctx context.Context, dsn string) (store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the connection string's settings do not go together", store.ErrUnavailable)
 	}
-	s := &db{pool: pool, workTimeout: workTimeout}
+	s := &db{pool: pool, workTimeout: workTimeout, silence: silence}
 	if err := s.migrate(ctx); err != nil {
 		pool.Close()
 		return nil, err

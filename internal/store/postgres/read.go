@@ -16,10 +16,13 @@ import (
 )
 
 const (
-	readTenant = `
-SELECT cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, resource_version::text, settled_through, tampered,
-    brake, (SELECT now FROM crm_access.clock)
-FROM crm_access.tenant WHERE name = $1`
+	tenantRows = `
+SELECT name, cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, resource_version::text, settled_through,
+    tampered, brake, (SELECT now FROM crm_access.clock)
+FROM crm_access.tenant`
+	readTenant     = tenantRows + ` WHERE name = $1`
+	readTenants    = tenantRows + ` WHERE name = ANY($1) ORDER BY name COLLATE "C"`
+	readAllTenants = tenantRows + ` ORDER BY name COLLATE "C"`
 
 	readLedger = `
 SELECT epoch, revision, at, cause, previous, hash, body FROM crm_access.ledger
@@ -30,20 +33,44 @@ WHERE tenant = $1 AND (epoch, revision) > ($2, $3) ORDER BY epoch, revision LIMI
 func (s *db) Tenant(ctx context.Context, tenant string) (store.Tenant, error) {
 	within, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	return tenantRow(ctx, tenant, s.pool.QueryRow(within, readTenant, tenant))
+	return tenantRow(ctx, s.pool.QueryRow(within, readTenant, tenant))
 }
 
-func tenantRow(ctx context.Context, tenant string, row pgx.Row) (store.Tenant, error) {
-	t := store.Tenant{Name: tenant}
+// Tenants is Store.Tenants.
+func (s *db) Tenants(ctx context.Context, names ...string) ([]store.Tenant, error) {
+	within, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	query, args := readAllTenants, []any{}
+	if len(names) > 0 {
+		query, args = readTenants, []any{names}
+	}
+	rows, err := s.pool.Query(within, query, args...)
+	if err != nil {
+		return nil, mapError(ctx, err)
+	}
+	defer rows.Close()
+	var all []store.Tenant
+	for rows.Next() {
+		t, err := tenantRow(ctx, rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, mapError(ctx, rows.Err())
+}
+
+func tenantRow(ctx context.Context, row pgx.Row) (store.Tenant, error) {
+	var t store.Tenant
 	var version string
 	var settled time.Time
-	err := row.Scan(&t.Owner.Cluster, &t.Owner.Namespace, &t.Fence, &t.Revision.Epoch, &t.Revision.Number, &t.LedgerHead,
+	err := row.Scan(&t.Name, &t.Owner.Cluster, &t.Owner.Namespace, &t.Fence, &t.Revision.Epoch, &t.Revision.Number, &t.LedgerHead,
 		&version, &settled, &t.Tampered, &t.Brake, &t.Now)
 	if err != nil {
 		return store.Tenant{}, mapError(ctx, err)
 	}
 	if t.ResourceVersion, err = strconv.ParseUint(version, 10, 64); err != nil {
-		return store.Tenant{}, fmt.Errorf("%w: tenant %s has no resource version", store.ErrSchema, tenant)
+		return store.Tenant{}, fmt.Errorf("%w: tenant %s has no resource version", store.ErrSchema, t.Name)
 	}
 	t.SettledThrough = schedule.At(settled)
 	t.Now = t.Now.UTC()
@@ -63,7 +90,7 @@ func (s *db) Load(ctx context.Context, tenant string) (store.Content, error) {
 		results := tx.SendBatch(ctx, batch)
 		defer func() { _ = results.Close() }()
 		var err error
-		if content.Tenant, err = tenantRow(ctx, tenant, results.QueryRow()); err != nil {
+		if content.Tenant, err = tenantRow(ctx, results.QueryRow()); err != nil {
 			return false, err
 		}
 		fragments := make(canonicalFragments)

@@ -157,7 +157,7 @@ func (t *transaction) Lock(ctx context.Context, tenant string) (store.Tenant, er
 	if _, err := results.Exec(); err != nil {
 		return store.Tenant{}, mapError(ctx, err)
 	}
-	return tenantRow(ctx, tenant, results.QueryRow())
+	return tenantRow(ctx, results.QueryRow())
 }
 
 // Announce is Tx.Announce.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -14,10 +15,13 @@ import (
 )
 
 const (
-	readTenant = `
-SELECT cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, resource_version, settled_through, tampered, brake,
+	tenantRows = `
+SELECT name, cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, resource_version, settled_through, tampered, brake,
     strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), (SELECT max(settled_through) FROM tenant)
-FROM tenant WHERE name = ?1`
+FROM tenant`
+	readTenant     = tenantRows + ` WHERE name = ?1`
+	readTenants    = tenantRows + ` WHERE name IN (SELECT value FROM json_each(?1)) ORDER BY name`
+	readAllTenants = tenantRows + ` ORDER BY name`
 
 	readLedger = `
 SELECT epoch, revision, at, cause, previous, hash, body FROM ledger
@@ -35,20 +39,51 @@ func (s *db) Tenant(ctx context.Context, tenant string) (store.Tenant, error) {
 	return tenantRow(ctx, s.read, tenant)
 }
 
+// Tenants is Store.Tenants.
+func (s *db) Tenants(ctx context.Context, names ...string) ([]store.Tenant, error) {
+	query, args := readAllTenants, []any{}
+	if len(names) > 0 {
+		list, err := json.Marshal(names)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the tenants' names cannot be asked for", store.ErrRefused)
+		}
+		query, args = readTenants, []any{string(list)}
+	}
+	rows, err := s.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, mapError(ctx, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []store.Tenant
+	for rows.Next() {
+		t, err := scanTenant(ctx, rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, mapError(ctx, rows.Err())
+}
+
 func tenantRow(ctx context.Context, q queryer, tenant string) (store.Tenant, error) {
-	t := store.Tenant{Name: tenant}
+	return scanTenant(ctx, q.QueryRowContext(ctx, readTenant, tenant).Scan)
+}
+
+// scanTenant reads one row of tenantRows.
+func scanTenant(ctx context.Context, scan func(...any) error) (store.Tenant, error) {
+	var t store.Tenant
 	var version, settled, now, floor string
-	err := q.QueryRowContext(ctx, readTenant, tenant).Scan(
-		&t.Owner.Cluster, &t.Owner.Namespace, &t.Fence, &t.Revision.Epoch, &t.Revision.Number, &t.LedgerHead,
+	err := scan(
+		&t.Name, &t.Owner.Cluster, &t.Owner.Namespace, &t.Fence, &t.Revision.Epoch, &t.Revision.Number, &t.LedgerHead,
 		&version, &settled, &t.Tampered, &t.Brake, &now, &floor)
 	if err != nil {
 		return store.Tenant{}, mapError(ctx, err)
 	}
 	if t.ResourceVersion, err = strconv.ParseUint(version, 10, 64); err != nil {
-		return store.Tenant{}, fmt.Errorf("%w: tenant %s has no resource version", store.ErrSchema, tenant)
+		return store.Tenant{}, fmt.Errorf("%w: tenant %s has no resource version", store.ErrSchema, t.Name)
 	}
 	if t.SettledThrough, err = schedule.Parse(settled); err != nil {
-		return store.Tenant{}, fmt.Errorf("%w: tenant %s has no settled-through instant", store.ErrSchema, tenant)
+		return store.Tenant{}, fmt.Errorf("%w: tenant %s has no settled-through instant", store.ErrSchema, t.Name)
 	}
 	t.Now, err = later(now, floor)
 	return t, err

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
@@ -43,6 +45,40 @@ var claiming = []test{
 		sameTenant(t, read, claimed)
 		if read.SettledThrough > schedule.At(read.Now) || schedule.At(read.Now)-read.SettledThrough > 60 {
 			t.Errorf("settled through %s, read at %s", read.SettledThrough, read.Now)
+		}
+	}},
+	{"all tenants are read at once, or those named, in the order of their names", func(t *testing.T, h Harness) {
+		s := h.Open(t)
+		if all, err := s.Tenants(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("in an empty store there are %v, %v", all, err)
+		}
+		for _, name := range []string{"qingyun", "huayue", "Zhongxin"} {
+			lead(t, h, name).commit(t, organisation(t))
+		}
+		for _, c := range []struct{ ask, want []string }{
+			{nil, []string{"Zhongxin", "huayue", "qingyun"}},
+			{[]string{"qingyun", "huayue", "nobody"}, []string{"huayue", "qingyun"}},
+			{[]string{"nobody", "'; DROP TABLE tenant"}, nil},
+		} {
+			all, err := s.Tenants(t.Context(), c.ask...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, read := range all {
+				names = append(names, read.Name)
+				alone, err := s.Tenant(t.Context(), read.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sameTenant(t, read, alone)
+				if since := alone.Now.Sub(read.Now); since < 0 || since > time.Minute {
+					t.Errorf("%s: the clock went from %s to %s", read.Name, read.Now, alone.Now)
+				}
+			}
+			if !slices.Equal(names, c.want) {
+				t.Errorf("asked for %q there are %q, want %q", c.ask, names, c.want)
+			}
 		}
 	}},
 	{"each claim of the owner raises the fence by one and changes nothing else", func(t *testing.T, h Harness) {
