@@ -8,71 +8,39 @@ import (
 	"time"
 
 	. "github.com/crmaccess/crm-access-operator/internal/access"
-	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/access/accesstest"
 )
-
-var smallWorld = size{objects: 9, departments: 13, users: 25, roles: 14, grantsPerRole: 12, bindings: 60, temporary: 25, inheritEvery: 2}
-
-func TestTheEngineAgreesWithTheReferenceOnRandomWorlds(t *testing.T) {
-	const worlds, questions = 60, 400
-	counts := map[Effect]int{}
-	for seed := range uint64(worlds) {
-		random := rand.New(rand.NewPCG(seed, 1))
-		d := newWorld(random, smallWorld)
-		d.Guardrails = newGuardrails(random, smallWorld)
-		policy, plain := NewPolicy(Resolve(d).Facts), reference{d}
-		for range questions {
-			q := newRequest(random, smallWorld)
-			q.Context = newContext(random, smallWorld)
-			now := worldStart + schedule.Instant(random.IntN(2*worldSpan))
-			levels := make([]Level, len(q.Fields))
-			effect := policy.Decide(now, q, levels)
-			wantEffect, wantLevels := plain.decide(now, q)
-			if effect != wantEffect || !slices.Equal(levels, wantLevels) {
-				t.Fatalf("world %d at %d: %+v record %+v: engine says %s %v, reference %s %v", seed, now, q, q.Record, effect, levels, wantEffect, wantLevels)
-			}
-			if e := policy.Explain(now, q); e.Effect != effect || !slices.Equal(e.Levels, levels) {
-				t.Fatalf("world %d at %d: %+v: Explain says %s %v, Decide %s %v", seed, now, q, e.Effect, e.Levels, effect, levels)
-			}
-			counts[effect]++
-		}
-	}
-	t.Logf("decisions: %v", counts)
-	if all := worlds * questions; counts[Allow] < all/4 || counts[Deny] < all/4 || counts[NeedsApproval] < all/100 {
-		t.Errorf("the worlds are lopsided, and prove little: %v", counts)
-	}
-}
 
 func TestDecidingDoesNotAllocate(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	d := newWorld(random, smallWorld)
-	d.Guardrails = newGuardrails(random, smallWorld)
+	d := accesstest.NewOrganisation(random, accesstest.Small)
+	d.Guardrails = accesstest.NewGuardrails(random, d)
 	policy := NewPolicy(Resolve(d).Facts)
 	levels := make([]Level, 3)
 	requests := make([]*Request, 500)
 	for i := range requests {
-		requests[i] = newRequest(random, smallWorld)
+		requests[i] = accesstest.NewRequest(random, d)
 	}
 	i := 0
-	if n := testing.AllocsPerRun(len(requests), func() { policy.Decide(worldStart+500, requests[i%len(requests)], levels); i++ }); n != 0 {
+	if n := testing.AllocsPerRun(len(requests), func() { policy.Decide(accesstest.Start+500, requests[i%len(requests)], levels); i++ }); n != 0 {
 		t.Errorf("a decision allocates %v times", n)
 	}
 }
 
-var largeWorld = size{objects: 20, departments: 300, users: 10000, roles: 2000, grantsPerRole: 200, bindings: 40000}
+var largeWorld = accesstest.Size{Objects: 20, Departments: 300, Users: 10000, Roles: 2000, GrantsPerRole: 200, Bindings: 40000}
 
 // BenchmarkDecide asks about a record and three fields, each drawn uniformly anew for every decision, so that no part of
 // the policy is warmer than another. Drawing is part of the figure; BenchmarkDraw says how much.
 func BenchmarkDecide(b *testing.B) {
 	draw := newDrawing(largeWorld)
-	d := newWorld(rand.New(rand.NewPCG(1, 1)), largeWorld)
-	policy, plain := NewPolicy(Resolve(d).Facts), reference{d}
+	d := accesstest.NewOrganisation(rand.New(rand.NewPCG(1, 1)), largeWorld)
+	policy, plain := NewPolicy(Resolve(d).Facts), accesstest.Reference{Declarations: d}
 	levels := make([]Level, 3)
 	counts := [3]int{}
 	for range 300 {
 		q := draw.next()
-		effect := policy.Decide(worldStart, q, levels)
-		if want, wantLevels := plain.decide(worldStart, q); effect != want || !slices.Equal(levels, wantLevels) {
+		effect := policy.Decide(accesstest.Start, q, levels)
+		if want, wantLevels := plain.Decide(accesstest.Start, q); effect != want || !slices.Equal(levels, wantLevels) {
 			b.Fatalf("engine says %s %v, reference %s %v", effect, levels, want, wantLevels)
 		}
 		counts[effect]++
@@ -81,7 +49,7 @@ func BenchmarkDecide(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		policy.Decide(worldStart, draw.next(), levels)
+		policy.Decide(accesstest.Start, draw.next(), levels)
 	}
 	b.ReportMetric(float64(counts[Allow])/3, "%allowed")
 }
@@ -89,7 +57,7 @@ func BenchmarkDecide(b *testing.B) {
 // BenchmarkDecideUnderGuardrails asks the same of the same policy with and without guardrails, in turns: rules of every
 // form about every object and action, so that each question asks all of them, and none denies what is asked.
 func BenchmarkDecideUnderGuardrails(b *testing.B) {
-	d := newWorld(rand.New(rand.NewPCG(1, 1)), largeWorld)
+	d := accesstest.NewOrganisation(rand.New(rand.NewPCG(1, 1)), largeWorld)
 	without := NewPolicy(Resolve(d).Facts)
 	all := Target{Objects: []string{Any}, Actions: []string{Any}}
 	ruled(GuardrailRule{Deny: &DenyRule{Target: all, When: DenyWhen{Channels: []string{"mobile"}}}},
@@ -111,7 +79,7 @@ func BenchmarkDecideUnderGuardrails(b *testing.B) {
 			draw.request.Context = context
 			started := time.Now()
 			for range turn {
-				policy.Decide(worldStart, draw.next(), levels)
+				policy.Decide(accesstest.Start, draw.next(), levels)
 			}
 			took[policy] += time.Since(started)
 		}
@@ -134,16 +102,20 @@ type drawing struct {
 	record, parent                      Record
 }
 
-func newDrawing(n size) *drawing {
+func newDrawing(n accesstest.Size) *drawing {
 	names := func(prefix string, n int) (list []string) {
 		for i := range n {
-			list = append(list, name(prefix, i))
+			list = append(list, accesstest.Name(prefix, i))
 		}
 		return list
 	}
-	d := &drawing{random: rand.NewPCG(3, 4), users: names("user", n.users), objects: names("object", n.objects), departments: names("dept", n.departments), fields: names("field", worldField)}
+	var fields []string
+	for _, f := range accesstest.NewOrganisation(rand.New(rand.NewPCG(1, 1)), accesstest.Size{Objects: 1}).ObjectTypes[0].Fields {
+		fields = append(fields, f.Name)
+	}
+	d := &drawing{random: rand.NewPCG(3, 4), users: names("user", n.Users), objects: names("object", n.Objects), departments: names("dept", n.Departments), fields: fields}
 	d.request.Fields = make([]string, 3)
-	d.record.Attributes = map[string][]string{"field-3": {"east"}}
+	d.record.Attributes = map[string][]string{"field_3": {"east"}}
 	d.record.Parent, d.request.Record = &d.parent, &d.record
 	return d
 }
@@ -156,7 +128,7 @@ func (d *drawing) next() *Request {
 		return list[i]
 	}
 	q := &d.request
-	q.User, q.Object, q.Action = take(d.users), take(d.objects), worldActions[bits%3]
+	q.User, q.Object, q.Action = take(d.users), take(d.objects), accesstest.Actions[bits%3]
 	q.Fields[0], q.Fields[1], q.Fields[2] = take(d.fields), take(d.fields), take(d.fields)
 	bits = d.random.Uint64()
 	d.record.Owner, d.record.Department = take(d.users), take(d.departments)
@@ -168,7 +140,7 @@ func (d *drawing) next() *Request {
 }
 
 func BenchmarkCompile(b *testing.B) {
-	d := newWorld(rand.New(rand.NewPCG(1, 1)), largeWorld)
+	d := accesstest.NewOrganisation(rand.New(rand.NewPCG(1, 1)), largeWorld)
 	b.ReportAllocs()
 	for b.Loop() {
 		NewPolicy(Resolve(d).Facts)

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	. "github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/access/accesstest"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
 // takesIn evaluates a filter as whoever holds the records would: on what the record says, knowing nothing of the policy.
-func takesIn(f Filter, record *Record, depth int) bool {
+func takesIn(f Filter, o *ObjectType, record *Record, depth int) bool {
 	decides := record
 	for range depth {
 		if decides = decides.Parent; decides == nil {
@@ -20,6 +21,12 @@ func takesIn(f Filter, record *Record, depth int) bool {
 	return slices.ContainsFunc(f.Clauses, func(c Clause) bool {
 		for _, w := range c.Where {
 			values := record.Attributes[w.Field]
+			switch {
+			case w.Field == o.OwnerField && record.Owner != "":
+				values = []string{record.Owner}
+			case w.Field == o.DepartmentField && record.Department != "":
+				values = []string{record.Department}
+			}
 			in := slices.ContainsFunc(values, func(v string) bool { return slices.Contains(w.Values, v) })
 			if len(values) == 0 || (w.Operator == OperatorIn && !in) || (w.Operator == OperatorNotIn && in) {
 				return false
@@ -36,23 +43,24 @@ func TestAFilterTakesInJustTheRecordsThatMayBeRead(t *testing.T) {
 	in, out := 0, 0
 	for seed := range uint64(worlds) {
 		random := rand.New(rand.NewPCG(seed, 7))
-		d := newWorld(random, smallWorld)
-		policy, plain := NewPolicy(Resolve(d).Facts), reference{d}
+		d := accesstest.NewOrganisation(random, accesstest.Small)
+		policy, plain := NewPolicy(Resolve(d).Facts), accesstest.Reference{Declarations: d}
 		for range questions {
-			q := newRequest(random, smallWorld)
+			q := accesstest.NewRequest(random, d)
 			if q.Record == nil {
 				continue
 			}
 			q.Action, q.Fields = ActionRead, nil
-			now := worldStart + schedule.Instant(random.IntN(2*worldSpan))
-			effect, _ := plain.decide(now, q)
-			depth := 0
-			if object := plain.object(q.Object); object.AccessFrom.Object != "" {
+			now := accesstest.Start + schedule.Instant(random.IntN(2*accesstest.Span))
+			effect, _ := plain.Decide(now, q)
+			object := d.ObjectTypes[slices.IndexFunc(d.ObjectTypes, func(o *ObjectType) bool { return o.Name == q.Object })]
+			f, depth := policy.Filter(now, q), 0
+			if f.Decides != q.Object {
 				depth = 1
 			}
-			got := takesIn(policy.Filter(now, q), q.Record, depth)
+			got := takesIn(f, object, q.Record, depth)
 			if got != (effect == Allow) {
-				t.Fatalf("world %d at %d: %+v record %+v: the filter says %v, the decision %s: %+v", seed, now, q, q.Record, got, effect, policy.Filter(now, q))
+				t.Fatalf("world %d at %d: %+v record %+v: the filter says %v, the decision %s: %+v", seed, now, q, q.Record, got, effect, f)
 			}
 			if got {
 				in++

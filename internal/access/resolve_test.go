@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	. "github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/access/accesstest"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
@@ -194,7 +195,7 @@ func TestALatticeOfRolesStaysSmall(t *testing.T) {
 func TestTheOrderOfDeclarationsChangesNothing(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 9))
-		d := newWorld(random, smallWorld)
+		d := accesstest.NewOrganisation(random, accesstest.Small)
 		d.Roles[3].Inherits = append(d.Roles[3].Inherits, Inheritance{Role: "role-9"}, Inheritance{Role: "role-3"})
 		d.Departments[2].Parent = "dept-2"
 		want := sortedFacts(Resolve(d))
@@ -240,17 +241,17 @@ func shuffle[T any](random *rand.Rand, list []T) {
 func TestABindingNeverTakesAccessAway(t *testing.T) {
 	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 3))
-		d := newWorld(random, smallWorld)
+		d := accesstest.NewOrganisation(random, accesstest.Small)
 		fewer := d
 		fewer.UserBindings = d.UserBindings[:len(d.UserBindings)/2]
 		fewer.TemporaryGrants = d.TemporaryGrants[:len(d.TemporaryGrants)/2]
 		less, more := NewPolicy(Resolve(fewer).Facts), NewPolicy(Resolve(d).Facts)
 		for range 300 {
-			q := newRequest(random, smallWorld)
+			q := accesstest.NewRequest(random, d)
 			if q.Record == nil {
 				continue // a list's level is the narrowest of its grants, and more grants show more records
 			}
-			now := worldStart + schedule.Instant(random.IntN(worldSpan))
+			now := accesstest.Start + schedule.Instant(random.IntN(accesstest.Span))
 			before, after := make([]Level, len(q.Fields)), make([]Level, len(q.Fields))
 			was, is := less.Decide(now, q, before), more.Decide(now, q, after)
 			if is < was {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	. "github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/access/accesstest"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
@@ -15,17 +16,16 @@ func TestAddingAGuardrailNeverAdds(t *testing.T) {
 	narrowed := 0
 	for seed := range uint64(worlds) {
 		random := rand.New(rand.NewPCG(seed, 11))
-		d := newWorld(random, smallWorld)
-		all := newGuardrails(random, smallWorld)
+		d := accesstest.NewOrganisation(random, accesstest.Small)
+		all := accesstest.NewGuardrails(random, d)
 		some := random.IntN(len(all))
 		d.Guardrails = all[:some]
 		fewer := NewPolicy(Resolve(d).Facts)
 		d.Guardrails = all
 		more := NewPolicy(Resolve(d).Facts)
 		for range questions {
-			q := newRequest(random, smallWorld)
-			q.Context = newContext(random, smallWorld)
-			now := worldStart + schedule.Instant(random.IntN(2*worldSpan))
+			q := accesstest.NewRequest(random, d)
+			now := accesstest.Start + schedule.Instant(random.IntN(2*accesstest.Span))
 			before, after := make([]Level, len(q.Fields)), make([]Level, len(q.Fields))
 			was, is := fewer.Decide(now, q, before), more.Decide(now, q, after)
 			if is > was {
@@ -50,8 +50,8 @@ func TestTheOrderOfGuardrailsAndOfApproversDoesNotMatter(t *testing.T) {
 	const worlds, questions = 30, 300
 	for seed := range uint64(worlds) {
 		random := rand.New(rand.NewPCG(seed, 13))
-		d := newWorld(random, smallWorld)
-		d.Guardrails = newGuardrails(random, smallWorld)
+		d := accesstest.NewOrganisation(random, accesstest.Small)
+		d.Guardrails = accesstest.NewGuardrails(random, d)
 		one := NewPolicy(Resolve(d).Facts)
 		shuffled := d
 		shuffled.Guardrails = append([]*Guardrail(nil), d.Guardrails...)
@@ -60,9 +60,8 @@ func TestTheOrderOfGuardrailsAndOfApproversDoesNotMatter(t *testing.T) {
 		})
 		other := NewPolicy(Resolve(shuffled).Facts)
 		for range questions {
-			q := newRequest(random, smallWorld)
-			q.Context = newContext(random, smallWorld)
-			now := worldStart + schedule.Instant(random.IntN(2*worldSpan))
+			q := accesstest.NewRequest(random, d)
+			now := accesstest.Start + schedule.Instant(random.IntN(2*accesstest.Span))
 			first := one.Explain(now, q)
 			random.Shuffle(len(q.Context.ApprovedBy), func(i, j int) {
 				q.Context.ApprovedBy[i], q.Context.ApprovedBy[j] = q.Context.ApprovedBy[j], q.Context.ApprovedBy[i]
