@@ -54,6 +54,9 @@ type Store interface {
 	// Used reads what a user has used of each limit in the last 24 hours, in the order of the limits.
 	Used(ctx context.Context, tenant, user string, limits []Limit) ([]int64, error)
 
+	// What people make while the CRM runs.
+	Runtime
+
 	// Close releases the connections.
 	Close() error
 }
@@ -98,6 +101,8 @@ type Tenant struct {
 	SettledThrough schedule.Instant
 	// Tampered counts the writes that were not made through this package. It only grows.
 	Tampered int64
+	// Runtime is the state of the shares: another number with each of their changes, by whichever replica.
+	Runtime int64
 	// Brake is the controllers' memory of absences, kept with the tenant so that a restart does not forget it.
 	Brake string
 	// Now is the store's clock as this row was read: its own time, or SettledThrough where that is later.
@@ -150,6 +155,8 @@ type Entry struct {
 var (
 	// ErrUnavailable means that the store cannot be reached or is not ready; trying again may help.
 	ErrUnavailable = errors.New("permission store unavailable")
+	// ErrNotFound means that there is no share or request of that name for which this can be done.
+	ErrNotFound = errors.New("not found in the permission store")
 	// ErrNoTenant means that nobody has claimed the tenant.
 	ErrNoTenant = errors.New("no such tenant in the permission store")
 	// ErrOwnedElsewhere means that another cluster or namespace owns the tenant.

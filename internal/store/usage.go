@@ -60,6 +60,9 @@ func limited(limits []Limit) []string {
 	return all
 }
 
+// CheckNames refuses names that not every database can keep: ErrRefused.
+func CheckNames(names ...string) error { return checkNames(names) }
+
 // checkNames refuses what not every database can tell apart from another name.
 func checkNames(all []string) error {
 	for _, name := range all {

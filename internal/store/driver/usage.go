@@ -67,3 +67,11 @@ func Refusal(r store.Reservation, uses Uses) (store.Reserved, bool, error) {
 	}
 	return store.Reserved{}, false, nil
 }
+
+// ConsumptionBounds are the Bounds of a consumption's reservation, where it is one; else it says what is wrong with it.
+func ConsumptionBounds(c store.Consumption) (string, error) {
+	if err := c.Check(); err != nil || c.Reservation == nil {
+		return "", err
+	}
+	return Bounds(*c.Reservation)
+}

@@ -5,7 +5,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 	"github.com/crmaccess/crm-access-operator/internal/store/pgtest"
@@ -86,8 +88,12 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	if got, err := strict.Reserve(t.Context(), tenant, export(1, 100)); err != nil || !got.OK {
 		t.Error(got, err)
 	}
+	makesRuntimeFacts(t, strict, read.Now)
+	if n, err := strict.Forget(t.Context(), tenant, store.Retention{Ended: -2 * time.Hour, Logged: -2 * time.Hour}); err != nil || n == 0 {
+		t.Errorf("forgot %d, %v", n, err)
+	}
 	for _, statement := range []string{
-		`DELETE FROM crm_access.ledger`, `UPDATE crm_access.ledger SET cause = ''`, `TRUNCATE crm_access.ledger`, `TRUNCATE crm_access.holder`,
+		`DELETE FROM crm_access.ledger`, `UPDATE crm_access.ledger SET cause = ''`, `UPDATE crm_access.decision SET effect = ''`, `TRUNCATE crm_access.ledger`, `TRUNCATE crm_access.holder`,
 		`DELETE FROM crm_access.tenant`, `INSERT INTO crm_access.schema_version VALUES (2)`, `CREATE TABLE crm_access.x ()`, `SET session_replication_role = replica`,
 	} {
 		if _, err := server.TryPsql(operator, statement); err == nil || !strings.Contains(err.Error(), "permission denied") {
@@ -103,7 +109,7 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	}
 }
 
-// decides checks that a role may load and reserve, and write nothing else.
+// decides checks that a role may load, reserve and keep what people make, and write nothing else.
 func decides(t *testing.T, server *pgtest.Server, dsn string) {
 	t.Helper()
 	s, err := postgres.Open(t.Context(), dsn)
@@ -123,15 +129,46 @@ func decides(t *testing.T, server *pgtest.Server, dsn string) {
 	if used, err := s.Used(t.Context(), tenant, "li-ting", export(1, 7).Limits); err != nil || used[0] != 7 {
 		t.Errorf("used %v, %v", used, err)
 	}
+	makesRuntimeFacts(t, s, content.Tenant.Now)
 	if _, err := s.Commit(t.Context(), store.Commit{Expect: content.Tenant, Changes: store.Diff(store.Index(content.Rows), nil)}); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("commit: got %v, want ErrUnavailable", err)
 	}
 	for _, statement := range []string{
 		`DELETE FROM crm_access.usage`, `DELETE FROM crm_access.holder`, `UPDATE crm_access.tenant SET fence = 9`, `INSERT INTO crm_access.ledger DEFAULT VALUES`,
+		`DELETE FROM crm_access.share`, `UPDATE crm_access.share SET recipient = 'han-dong'`, `UPDATE crm_access.answer SET approves = true`,
+		`UPDATE crm_access.request SET subject = 'han-dong'`, `DELETE FROM crm_access.request`, `DELETE FROM crm_access.answer`,
+		`UPDATE crm_access.decision SET effect = 'ALLOW'`, `DELETE FROM crm_access.decision`, `TRUNCATE crm_access.decision`,
 	} {
 		if _, err := server.TryPsql(dsn, statement); err == nil || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("decider: %s: got %v", statement, err)
 		}
+	}
+}
+
+// makesRuntimeFacts makes and uses one of each.
+func makesRuntimeFacts(t *testing.T, s store.Store, now time.Time) {
+	t.Helper()
+	end := schedule.Window{NotAfter: schedule.At(now) + 3600}
+	share, err := s.MakeShare(t.Context(), tenant, store.Share{Reason: "holiday", ShareFact: access.ShareFact{
+		Maker: "li-ting", Recipient: "tang-yue", Object: "customer", Record: "c-1", Actions: []string{"read"}, Window: end}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := s.Ask(t.Context(), tenant, store.Request{Operation: store.Operation{Subject: "li-ting", Action: "transfer", Object: "customer"},
+		Question: []byte(`{}`), Window: end})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumption := store.Consumption{Subject: "li-ting", Requests: []string{request.ID}}
+	if err := errors.Join(
+		s.EndShare(t.Context(), tenant, share.ID, "li-ting"),
+		s.Answer(t.Context(), tenant, request.ID, store.Answer{Approver: "chen-mo", Approves: true}),
+		s.Log(t.Context(), tenant, []store.Decision{{At: schedule.At(now), Subject: "li-ting", Effect: "DENY"}}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if used, err := s.Consume(t.Context(), tenant, consumption); err != nil || !used.OK {
+		t.Fatal(used, err)
 	}
 }
 
@@ -179,6 +216,7 @@ func TestTheDocumentedQueryFindsTheFirstBrokenLink(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		makesRuntimeFacts(t, s, content.Tenant.Now)
 		if _, err := s.Commit(t.Context(), store.Commit{Expect: content.Tenant, Changes: store.Diff(store.Index(content.Rows), rows), Cause: "pass <&> \u2028"}); err != nil {
 			t.Fatal(err)
 		}

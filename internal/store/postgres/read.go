@@ -18,7 +18,7 @@ import (
 const (
 	tenantRows = `
 SELECT name, cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, resource_version::text, settled_through,
-    tampered, brake, (SELECT now FROM crm_access.clock)
+    tampered, coalesce((SELECT version FROM crm_access.runtime WHERE tenant = name), 0), brake, (SELECT now FROM crm_access.clock)
 FROM crm_access.tenant`
 	readTenant     = tenantRows + ` WHERE name = $1`
 	readTenants    = tenantRows + ` WHERE name = ANY($1) ORDER BY name COLLATE "C"`
@@ -65,7 +65,7 @@ func tenantRow(ctx context.Context, row pgx.Row) (store.Tenant, error) {
 	var version string
 	var settled time.Time
 	err := row.Scan(&t.Name, &t.Owner.Cluster, &t.Owner.Namespace, &t.Fence, &t.Revision.Epoch, &t.Revision.Number, &t.LedgerHead,
-		&version, &settled, &t.Tampered, &t.Brake, &t.Now)
+		&version, &settled, &t.Tampered, &t.Runtime, &t.Brake, &t.Now)
 	if err != nil {
 		return store.Tenant{}, mapError(ctx, err)
 	}

@@ -66,15 +66,28 @@ func (s *db) Reserve(ctx context.Context, tenant string, r store.Reservation) (s
 	}
 	within, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
+	reserved, err := reserveIn(within, s.pool, tenant, r, bounds)
+	if err != nil && within.Err() != nil {
+		return store.Reserved{}, mapError(ctx, within.Err())
+	}
+	return reserved, err
+}
+
+// querier is the pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func reserveIn(ctx context.Context, q querier, tenant string, r store.Reservation, bounds string) (store.Reserved, error) {
 	for {
-		uses, err := usesOf(s.pool.QueryRow(within, reserve, tenant, r.User, r.Object, r.Action, r.Rows, bounds, driver.UsageMinutes))
+		uses, err := usesOf(q.QueryRow(ctx, reserve, tenant, r.User, r.Object, r.Action, r.Rows, bounds, driver.UsageMinutes))
 		if err == nil {
 			return store.Reserved{OK: true, Used: uses.Of(r.Limits)}, nil
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return store.Reserved{}, mapError(ctx, err)
 		}
-		if uses, err = usesOf(s.pool.QueryRow(within, readUsage, tenant, r.User, driver.UsageMinutes)); err != nil {
+		if uses, err = usesOf(q.QueryRow(ctx, readUsage, tenant, r.User, driver.UsageMinutes)); err != nil {
 			return store.Reserved{}, mapError(ctx, err)
 		}
 		if refused, found, err := driver.Refusal(r, uses); found {

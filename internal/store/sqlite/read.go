@@ -16,7 +16,8 @@ import (
 
 const (
 	tenantRows = `
-SELECT name, cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, resource_version, settled_through, tampered, brake,
+SELECT name, cluster_uid, namespace_uid, fence, epoch, revision, ledger_head, resource_version, settled_through, tampered,
+    coalesce((SELECT version FROM runtime WHERE tenant = name), 0), brake,
     strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), (SELECT max(settled_through) FROM tenant)
 FROM tenant`
 	readTenant     = tenantRows + ` WHERE name = ?1`
@@ -75,7 +76,7 @@ func scanTenant(ctx context.Context, scan func(...any) error) (store.Tenant, err
 	var version, settled, now, floor string
 	err := scan(
 		&t.Name, &t.Owner.Cluster, &t.Owner.Namespace, &t.Fence, &t.Revision.Epoch, &t.Revision.Number, &t.LedgerHead,
-		&version, &settled, &t.Tampered, &t.Brake, &now, &floor)
+		&version, &settled, &t.Tampered, &t.Runtime, &t.Brake, &now, &floor)
 	if err != nil {
 		return store.Tenant{}, mapError(ctx, err)
 	}

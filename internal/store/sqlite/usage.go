@@ -48,30 +48,30 @@ func (s *db) Reserve(ctx context.Context, tenant string, r store.Reservation) (s
 		if err != nil {
 			return false, err
 		}
-		minute := driver.Minute(held.Now)
-		result, err := tx.tx.ExecContext(ctx, reserve, tenant, r.User, r.Object, r.Action, r.Rows, minute, bounds, driver.UsageMinutes)
-		if err != nil {
-			return false, mapError(ctx, err)
-		}
-		written, err := result.RowsAffected()
-		if err != nil {
-			return false, mapError(ctx, err)
-		}
-		uses, err := uses(ctx, tx.tx, tenant, r.User, minute)
-		if err != nil {
-			return false, err
-		}
-		if written == 0 {
-			reserved, _, err = driver.Refusal(r, uses)
-			return false, err
-		}
-		reserved = store.Reserved{OK: true, Used: uses.Of(r.Limits)}
-		return true, tx.exec(ctx, forgetUsage, tenant, r.User, minute, driver.UsageMinutes)
+		reserved, err = tx.reserve(ctx, held, r, bounds)
+		return reserved.OK, err
 	})
 	if err != nil {
 		return store.Reserved{}, err
 	}
 	return reserved, nil
+}
+
+func (t *transaction) reserve(ctx context.Context, held store.Tenant, r store.Reservation, bounds string) (store.Reserved, error) {
+	minute := driver.Minute(held.Now)
+	written, err := t.changed(ctx, reserve, held.Name, r.User, r.Object, r.Action, r.Rows, minute, bounds, driver.UsageMinutes)
+	if err != nil {
+		return store.Reserved{}, err
+	}
+	uses, err := uses(ctx, t.tx, held.Name, r.User, minute)
+	if err != nil {
+		return store.Reserved{}, err
+	}
+	if written == 0 {
+		refused, _, err := driver.Refusal(r, uses)
+		return refused, err
+	}
+	return store.Reserved{OK: true, Used: uses.Of(r.Limits)}, t.exec(ctx, forgetUsage, held.Name, r.User, minute, driver.UsageMinutes)
 }
 
 // Used is Store.Used.

@@ -1,0 +1,122 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store"
+	"github.com/crmaccess/crm-access-operator/internal/store/driver"
+)
+
+const (
+	raiseRuntime = `
+INSERT INTO runtime (tenant, version) VALUES (?1, 1) ON CONFLICT (tenant) DO UPDATE SET version = runtime.version + 1`
+
+	makeShare = `
+INSERT INTO share (tenant, id, maker, recipient, object, record_id, actions, level, restricted, only_fields, reason, not_before, not_after)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+WHERE (SELECT count(*) FROM share WHERE tenant = ?1 AND maker = ?3 AND not_after > ?12) < ?14`
+
+	endShare = `
+UPDATE share SET not_after = max(not_before, ?3), ended_by = ?4 WHERE tenant = ?1 AND id = ?2 AND not_after > ?3`
+
+	selectShares = `
+SELECT id, maker, recipient, object, record_id, actions, level, restricted, only_fields, reason, not_before, not_after, ended_by
+FROM share `
+
+	whereLive = `WHERE tenant = ?1 AND not_after > ?2 ORDER BY id`
+
+	whereOf = `WHERE tenant = ?1 AND (maker = ?2 OR recipient = ?2) ORDER BY not_before DESC, id LIMIT ?3`
+)
+
+// Shares is Runtime.Shares. WAL gives the transaction one snapshot.
+func (s *db) Shares(ctx context.Context, tenant string) (store.Shares, error) {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return store.Shares{}, mapError(ctx, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	held, err := tenantRow(ctx, tx, tenant)
+	if err != nil {
+		return store.Shares{}, err
+	}
+	live, err := list(ctx, tx, scanShare, selectShares+whereLive, tenant, schedule.At(held.Now).String())
+	if err != nil {
+		return store.Shares{}, err
+	}
+	shares := store.Shares{Version: held.Runtime}
+	for _, share := range live {
+		shares.List = append(shares.List, share.ShareFact)
+	}
+	return shares, nil
+}
+
+// SharesOf is Runtime.SharesOf.
+func (s *db) SharesOf(ctx context.Context, tenant, person string, limit int) ([]store.Share, error) {
+	return list(ctx, s.read, scanShare, selectShares+whereOf, tenant, person, limit)
+}
+
+func scanShare(rows *sql.Rows) (store.Share, error) {
+	var share store.Share
+	var level, notBefore, notAfter string
+	err := rows.Scan(&share.ID, &share.Maker, &share.Recipient, &share.Object, &share.Record, (*texts)(&share.Actions), &level, &share.Restricted,
+		(*texts)(&share.OnlyFields), &share.Reason, &notBefore, &notAfter, &share.EndedBy)
+	if err != nil {
+		return share, err
+	}
+	share.Level = driver.Level(level)
+	share.Window, err = window(notBefore, notAfter)
+	return share, err
+}
+
+// MakeShare is Runtime.MakeShare.
+func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share) (store.Share, error) {
+	share.ID, share.EndedBy = driver.NewID(), ""
+	err := s.transact(ctx, func(tx *transaction) (bool, error) {
+		held, err := tenantRow(ctx, tx.tx, tenant)
+		if err != nil {
+			return false, err
+		}
+		now := schedule.At(held.Now)
+		if err := share.Check(now); err != nil {
+			return false, err
+		}
+		share.Window.NotBefore = now
+		made, err := tx.changed(ctx, makeShare, tenant, share.ID, share.Maker, share.Recipient, share.Object, share.Record, texts(share.Actions),
+			share.Level.String(), share.Restricted, texts(share.OnlyFields), share.Reason, now.String(), share.Window.NotAfter.String(), store.MaxOpen)
+		if err != nil {
+			return false, err
+		}
+		if made == 0 {
+			return false, fmt.Errorf("%w: the maker has %d live shares; end one first", store.ErrRefused, store.MaxOpen)
+		}
+		return true, tx.exec(ctx, raiseRuntime, tenant)
+	})
+	if err != nil {
+		return store.Share{}, err
+	}
+	return share, nil
+}
+
+// EndShare is Runtime.EndShare.
+func (s *db) EndShare(ctx context.Context, tenant, id, by string) error {
+	if err := store.CheckNames(id, by); err != nil {
+		return err
+	}
+	return s.transact(ctx, func(tx *transaction) (bool, error) {
+		held, err := tenantRow(ctx, tx.tx, tenant)
+		if err != nil {
+			return false, err
+		}
+		ended, err := tx.changed(ctx, endShare, tenant, id, schedule.At(held.Now).String(), by)
+		if err != nil {
+			return false, err
+		}
+		if ended == 0 {
+			return false, store.ErrNotFound
+		}
+		return true, tx.exec(ctx, raiseRuntime, tenant)
+	})
+}
