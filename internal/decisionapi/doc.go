@@ -1,13 +1,38 @@
 // Package decisionapi answers access questions over HTTP: the OpenID AuthZEN Authorization API 1.0, its evaluations,
 // searches and metadata, and the filter of a list.
 //
-//	request ──decode──► strict JSON ──readQuestion──► access.Request ──Policy──► Reply
+//	body ──reader──► entities ──question──► access.Request ──Policy──► Reply
 //
 // It decides nothing itself, keeps nothing of what it was asked, and knows no store: a Source hands it a policy and the
 // time that holds for it.
+//
+// A new endpoint is a line in routes.go and a method of asked in a file of its own. It reads its body in one pass: the
+// entities that it shares with the others by entities.read, its own members by the reader's methods. Then it asks
+// reader.end what was wrong, and only then answers:
+//
+//	func (a *asked) share() (any, error) {
+//		var e entities
+//		var recipient string
+//		for name := range a.body.members() {
+//			switch name {
+//			case "recipient":
+//				recipient = a.body.text()
+//			default:
+//				e.read(a.body, name, &a.options)
+//			}
+//		}
+//		if err := a.body.end(); err != nil {
+//			return nil, err
+//		}
+//		…
+//
+// What an entity lacks is no fault until the endpoint asks for it (subject.fault, action.fault, resource.fault, or
+// asked.question for all of them). A GET or DELETE has no body; what its path leaves open is asked.id.
 package decisionapi
 
 import (
+	"time"
+
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
@@ -27,6 +52,8 @@ type Snapshot struct {
 	Revision string
 	// Now is the store's time. It fails where the snapshot is too old to decide from, or the time is not known.
 	Now func() (schedule.Instant, error)
+	// Age is how long ago the store was last seen to hold the state; nil where there is no store to lag behind.
+	Age func() time.Duration
 }
 
 // Reply is the body of an answer: the decision alone unless the question asked for more.

@@ -3,16 +3,26 @@ package decisionapi
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
 // evaluation answers one question.
-func (a *asked) evaluation() (any, error) { return a.evaluate(a.body) }
+func (a *asked) evaluation() (any, error) {
+	var e entities
+	for name := range a.body.members() {
+		e.read(a.body, name, &a.options)
+	}
+	if err := a.body.end(); err != nil {
+		return nil, err
+	}
+	return a.evaluate(&e)
+}
 
-func (a *asked) evaluate(body map[string]any) (*Reply, error) {
-	q, err := a.question(body)
+func (a *asked) evaluate(e *entities) (*Reply, error) {
+	q, err := a.question(e)
 	if err != nil {
 		return nil, err
 	}
@@ -23,10 +33,10 @@ func (a *asked) evaluate(body map[string]any) (*Reply, error) {
 	return q.answer(a.policy, now), nil
 }
 
-// question reads a question. What the source knows of the record stands in place of what the caller says of it: else
-// whoever asks could say that the record is their own.
-func (a *asked) question(body map[string]any) (*question, error) {
-	q, err := readQuestion(a.policy, body, a.options)
+// question maps the entities to a request. What the source knows of the record stands in place of what the caller says of
+// it: else whoever asks could say that the record is their own.
+func (a *asked) question(e *entities) (*question, error) {
+	q, err := e.question(a.policy)
 	if err != nil {
 		return nil, err
 	}
@@ -60,33 +70,40 @@ type Replies struct {
 	Evaluations []*Reply `json:"evaluations"`
 }
 
+// item is one of several questions. What it leaves out is the defaults'.
+type item struct {
+	entities
+	malformed error
+}
+
 // evaluations answers several questions, each with the defaults that stand beside the list. Without a list it is one
 // question. A faulty item is a deny in its place and says what is wrong with it: the others are answered all the same.
 func (a *asked) evaluations() (any, error) {
-	r := &reader{policy: a.policy}
-	root := members{r, "", a.body}
-	semantic := root.object("options").text("evaluations_semantic")
-	items, isList := a.body["evaluations"].([]any)
-	if a.body["evaluations"] != nil && !isList {
-		r.failf("evaluations", "want a list of questions")
+	var defaults entities
+	var semantic string
+	var items []item
+	for name := range a.body.members() {
+		switch name {
+		case "evaluations":
+			items = a.items()
+		case "options":
+			semantic = a.body.semantic()
+		default:
+			defaults.read(a.body, name, &a.options)
+		}
 	}
-	switch semantic {
-	case "", executeAll, denyOnFirstDeny, permitOnFirstPermit:
-	default:
-		r.failf("options.evaluations_semantic", "%s is none of %s, %s, %s", shown(semantic), executeAll, denyOnFirstDeny, permitOnFirstPermit)
-	}
-	if r.fault != nil {
-		return nil, r.fault
+	if err := a.body.end(); err != nil {
+		return nil, err
 	}
 	if len(items) == 0 {
-		return a.evaluation()
+		return a.evaluate(&defaults)
 	}
 	if _, err := a.now(); err != nil && !a.options.HonourTime {
 		return nil, err
 	}
 	replies := &Replies{Evaluations: make([]*Reply, 0, len(items))}
-	for i, item := range items {
-		reply := a.evaluateItem(i, item)
+	for i := range items {
+		reply := a.evaluateItem(&items[i], &defaults)
 		replies.Evaluations = append(replies.Evaluations, reply)
 		if (semantic == denyOnFirstDeny && !reply.Decision) || (semantic == permitOnFirstPermit && reply.Decision) {
 			break
@@ -95,19 +112,50 @@ func (a *asked) evaluations() (any, error) {
 	return replies, nil
 }
 
-// evaluateItem answers one item: what it names replaces the default whole, what it leaves out is the default's.
-func (a *asked) evaluateItem(i int, item any) *Reply {
-	own, ok := item.(map[string]any)
-	if !ok {
-		return faulty(&fault{fmt.Sprintf("evaluations.%d", i), "want an object"})
+func (a *asked) items() (items []item) {
+	r := a.body
+	if kind := r.kind(); kind != '[' && kind != 'n' {
+		r.refuse("want a list of questions")
+		return nil
 	}
-	whole := make(map[string]any, 4)
-	for _, name := range []string{"subject", "action", "resource", "context"} {
-		if whole[name] = own[name]; whole[name] == nil {
-			whole[name] = a.body[name]
+	for i := range r.elements() {
+		items = append(items, item{})
+		one := &items[i]
+		if r.kind() != '{' {
+			one.malformed = r.apart(func() { r.refuse("want an object") })
+			continue
+		}
+		r.within = len("/evaluations/") + len(strconv.Itoa(i))
+		for name := range r.members() {
+			one.read(r, name, &a.options)
+		}
+		r.within = 0
+	}
+	return items
+}
+
+// semantic reads the options for one that there is.
+func (r *reader) semantic() (semantic string) {
+	for name := range r.members() {
+		if name != "evaluations_semantic" {
+			continue
+		}
+		switch semantic = r.text(); semantic {
+		case "", executeAll, denyOnFirstDeny, permitOnFirstPermit:
+		default:
+			r.failf("%s is none of %s, %s, %s", shown(semantic), executeAll, denyOnFirstDeny, permitOnFirstPermit)
 		}
 	}
-	reply, err := a.evaluate(whole)
+	return semantic
+}
+
+// evaluateItem answers one item: what it names replaces the default whole, what it leaves out is the default's.
+func (a *asked) evaluateItem(one *item, defaults *entities) *Reply {
+	if one.malformed != nil {
+		return faulty(one.malformed)
+	}
+	one.or(defaults)
+	reply, err := a.evaluate(&one.entities)
 	if err != nil {
 		return faulty(err)
 	}

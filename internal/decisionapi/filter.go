@@ -39,7 +39,14 @@ type SQL struct {
 
 // filter answers which records may be listed or exported.
 func (a *asked) filter() (any, error) {
-	q, err := readQuestion(a.policy, a.body, a.options)
+	var e entities
+	for name := range a.body.members() {
+		e.read(a.body, name, &a.options)
+	}
+	if err := a.body.end(); err != nil {
+		return nil, err
+	}
+	q, err := e.question(a.policy)
 	if err != nil {
 		return nil, err
 	}

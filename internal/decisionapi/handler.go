@@ -9,8 +9,10 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -21,6 +23,8 @@ const (
 	HeaderRequestID  = "X-Request-ID"
 	HeaderRevision   = "X-CRM-Access-Revision"
 	HeaderDecisionID = "X-CRM-Access-Decision-ID"
+	// HeaderAge is how old the state was that the decision was made from, in whole seconds rounded up.
+	HeaderAge = "X-CRM-Access-Age"
 	// HeaderTime is the instant that the decision holds for.
 	HeaderTime = "X-CRM-Access-Time"
 )
@@ -30,17 +34,6 @@ const (
 	maxAtOnce = 64
 	// maxRequestID is the longest request id that is sent back.
 	maxRequestID = 256
-)
-
-// The paths below a tenant's.
-const (
-	pathEvaluation     = "/access/v1/evaluation"
-	pathEvaluations    = "/access/v1/evaluations"
-	pathSearchSubject  = "/access/v1/search/subject"
-	pathSearchResource = "/access/v1/search/resource"
-	pathSearchAction   = "/access/v1/search/action"
-	pathFilter         = "/v1/filter"
-	pathMetadata       = "/.well-known/authzen-configuration"
 )
 
 // Options change how questions are answered.
@@ -120,76 +113,83 @@ func write(w http.ResponseWriter, status int, body any) {
 type asked struct {
 	*handler
 	tenant string
+	// id is the part of the path that an endpoint leaves open.
+	id     string
+	http   *http.Request
 	policy *access.Policy
-	body   map[string]any
-	now    func() (schedule.Instant, error)
-}
-
-// endpoints are what can be asked with a body.
-var endpoints = map[string]func(*asked) (any, error){
-	pathEvaluation:     (*asked).evaluation,
-	pathEvaluations:    (*asked).evaluations,
-	pathSearchSubject:  (*asked).searchSubjects,
-	pathSearchResource: (*asked).searchResources,
-	pathSearchAction:   (*asked).searchActions,
-	pathFilter:         (*asked).filter,
+	// body is what a POST brings; an endpoint reads it to its end before it answers.
+	body *reader
+	now  func() (schedule.Instant, error)
 }
 
 func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Request) (any, error) {
 	if strings.HasPrefix(r.URL.Path, pathMetadata) {
 		return h.metadata(r)
 	}
-	answer, name, err := endpoint(r.URL.Path)
+	route, ok := served.find(r.URL.Path)
+	if !ok {
+		return nil, refuse(http.StatusNotFound, "nothing is served here: ask at /NAMESPACE%s", pathEvaluation)
+	}
+	tenant, err := h.tenant(route.tenant)
 	if err != nil {
 		return nil, err
 	}
-	tenant, err := h.tenant(name)
-	if err != nil {
-		return nil, err
+	answer, ok := route.methods[r.Method]
+	if !ok {
+		return nil, route.methods.refuse(r.Method)
 	}
-	if err := hasMethod(r, http.MethodPost); err != nil {
-		return nil, err
-	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, refuse(http.StatusBadRequest, "content type %s: send application/json", shown(r.Header.Get("Content-Type")))
-	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-r.Context().Done():
-		return nil, refuse(http.StatusServiceUnavailable, "too many questions at once")
-	}
-	body, err := read(w, r)
-	if err != nil {
-		return nil, err
+	a := &asked{handler: h, tenant: tenant, id: route.id, http: r}
+	if r.Method == http.MethodPost {
+		release, err := a.readBody(w)
+		defer release()
+		if err != nil {
+			return nil, err
+		}
 	}
 	snapshot, ok := h.source.Snapshot(tenant)
 	if !ok || snapshot.Policy == nil {
 		return nil, refuse(http.StatusServiceUnavailable, "the access of tenant %s has not been read yet: ask again soon", shown(tenant))
 	}
-	a := &asked{handler: h, tenant: tenant, policy: snapshot.Policy, body: body, now: storeTime(snapshot)}
+	a.policy, a.now = snapshot.Policy, storeTime(snapshot)
 	reply, err := answer(a)
 	if err != nil {
 		return nil, err
 	}
 	header.Set(HeaderRevision, snapshot.Revision)
 	header.Set(HeaderDecisionID, h.options.NewID())
+	if snapshot.Age != nil {
+		header.Set(HeaderAge, strconv.FormatInt(int64((snapshot.Age()+time.Second-1)/time.Second), 10))
+	}
 	if now, err := a.now(); err == nil {
 		header.Set(HeaderTime, now.String())
 	}
 	return reply, nil
 }
 
-// endpoint is what a path asks, and of which namespace; empty where it names none.
-func endpoint(path string) (answer func(*asked) (any, error), namespace string, err error) {
-	for suffix, answer := range endpoints {
-		before, ends := strings.CutSuffix(path, suffix)
-		name, named := strings.CutPrefix(before, "/")
-		if ends && (before == "" || named && name != "" && !strings.Contains(name, "/")) {
-			return answer, name, nil
-		}
+// readBody reads the body of the request, for the endpoint to read what is in it. release lets the next request have its
+// place; nothing of a.body may be used afterwards.
+func (a *asked) readBody(w http.ResponseWriter) (release func(), err error) {
+	r := a.http
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return func() {}, refuse(http.StatusBadRequest, "content type %s: send application/json", shown(r.Header.Get("Content-Type")))
 	}
-	return nil, "", refuse(http.StatusNotFound, "nothing is served here: ask at /NAMESPACE%s", pathEvaluation)
+	select {
+	case a.slots <- struct{}{}:
+		release = func() { <-a.slots }
+	case <-r.Context().Done():
+		return func() {}, refuse(http.StatusServiceUnavailable, "too many questions at once")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return release, refuse(http.StatusBadRequest, "the body is larger than %d MiB", MaxBody>>20)
+	case err != nil:
+		return release, refuse(http.StatusBadRequest, "the body could not be read to its end")
+	}
+	a.body = new(reader)
+	a.body.begin(body)
+	return release, nil
 }
 
 func hasMethod(r *http.Request, method string) error {
@@ -222,16 +222,4 @@ func storeTime(snapshot Snapshot) func() (schedule.Instant, error) {
 		}
 		return now, nil
 	})
-}
-
-func read(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, refuse(http.StatusBadRequest, "the body is larger than %d MiB", MaxBody>>20)
-	}
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "the body could not be read to its end")
-	}
-	return decode(body)
 }

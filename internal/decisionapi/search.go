@@ -5,10 +5,14 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 )
@@ -38,14 +42,59 @@ type Page struct {
 	Total     int    `json:"total"`
 }
 
+// search is the question of a search, in which what is searched needs no name.
+type search struct {
+	entities
+	page page
+	// text is each entity as it was written.
+	written map[string]string
+}
+
+// page is what a search's page member asks for.
+type page struct {
+	token string
+	limit *int64
+}
+
+// readSearch reads a search for the entity of that name.
+func (a *asked) readSearch() (*search, error) {
+	s := &search{written: make(map[string]string)}
+	for name := range a.body.members() {
+		switch name {
+		case "page":
+			s.page = a.body.page()
+		default:
+			from := a.body.tokens.InputOffset()
+			s.read(a.body, name, &a.options)
+			s.written[name] = a.body.body[from:a.body.tokens.InputOffset()]
+		}
+	}
+	return s, a.body.end()
+}
+
+func (r *reader) page() (p page) {
+	for name := range r.members() {
+		switch name {
+		case "token":
+			p.token = r.text()
+		case "limit":
+			p.limit = r.amount()
+		}
+	}
+	return p
+}
+
+// anyone stands where what is searched has no name: nobody has it.
+const anyone = "\x00"
+
 // searchSubjects finds the users who may do the action to the record. The subject's id counts for nothing.
 func (a *asked) searchSubjects() (any, error) {
-	return a.search("subject", func(q *question) (names []string) {
-		if q.subjectType != subjectUser {
-			return nil
-		}
-		return a.policy.Users()
-	}, func(q *question, user string) *access.Request {
+	s, err := a.readSearch()
+	if err != nil {
+		return nil, err
+	}
+	s.subject.id = anyone
+	return a.search(s, func(*question) []string { return a.policy.Users() }, func(q *question, user string) *access.Request {
 		request := q.request
 		request.User = user
 		return &request
@@ -54,7 +103,12 @@ func (a *asked) searchSubjects() (any, error) {
 
 // searchActions finds what the user may do to the record.
 func (a *asked) searchActions() (any, error) {
-	return a.search("action", func(q *question) []string { return a.policy.Actions(q.request.Object) },
+	s, err := a.readSearch()
+	if err != nil {
+		return nil, err
+	}
+	s.action = action{given: true, name: anyone}
+	return a.search(s, func(q *question) []string { return a.policy.Actions(q.request.Object) },
 		func(q *question, action string) *access.Request {
 			request := q.request
 			request.Action = action
@@ -68,10 +122,13 @@ func (a *asked) searchResources() (any, error) {
 	if !knows {
 		return nil, refuse(http.StatusNotFound, "resources cannot be searched here: this decision point knows no records")
 	}
-	resource, _ := a.body["resource"].(map[string]any)
-	object, _ := resource["type"].(string)
+	s, err := a.readSearch()
+	if err != nil {
+		return nil, err
+	}
+	object := s.resource.object
 	records := source.Records(a.tenant, object)
-	return a.search("resource", func(*question) []string { return slices.Collect(maps.Keys(records)) },
+	return a.search(s, func(*question) []string { return slices.Collect(maps.Keys(records)) },
 		func(q *question, id string) *access.Request {
 			request := q.request
 			request.Record = records[id]
@@ -81,12 +138,12 @@ func (a *asked) searchResources() (any, error) {
 
 // search asks the question for every candidate in the place of what is searched, and gives a page of those that are
 // allowed, in order.
-func (a *asked) search(what string, candidates func(*question) []string, with func(*question, string) *access.Request, entity func(string) map[string]any) (any, error) {
-	q, err := a.searchQuestion(what)
+func (a *asked) search(s *search, candidates func(*question) []string, with func(*question, string) *access.Request, entity func(string) map[string]any) (any, error) {
+	q, err := a.question(&s.entities)
 	if err != nil {
 		return nil, err
 	}
-	page, err := a.page()
+	page, err := s.cursor(path.Base(a.http.URL.Path), a.tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -94,10 +151,13 @@ func (a *asked) search(what string, candidates func(*question) []string, with fu
 	if err != nil {
 		return nil, err
 	}
-	allowed := slices.DeleteFunc(slices.Clone(candidates(q)), func(name string) bool {
-		request := with(q, name)
-		return q.subjectType != subjectUser || a.policy.Decide(now, request, make([]access.Level, len(request.Fields))) != access.Allow
-	})
+	var allowed []string
+	if q.subjectType == subjectUser {
+		allowed = slices.DeleteFunc(slices.Clone(candidates(q)), func(name string) bool {
+			request := with(q, name)
+			return a.policy.Decide(now, request, make([]access.Level, len(request.Fields))) != access.Allow
+		})
+	}
 	slices.Sort(allowed)
 	found := &Found{Page: Page{Total: len(allowed)}, Results: []map[string]any{}}
 	from, _ := slices.BinarySearch(allowed, page.After)
@@ -114,25 +174,6 @@ func (a *asked) search(what string, candidates func(*question) []string, with fu
 	return found, nil
 }
 
-// searchQuestion reads the question, in which what is searched needs no name: one stands in that nobody has.
-func (a *asked) searchQuestion(what string) (*question, error) {
-	const anyone = "\x00"
-	body := maps.Clone(a.body)
-	entity, _ := body[what].(map[string]any)
-	switch entity = maps.Clone(entity); what {
-	case "subject":
-		if entity != nil {
-			entity["id"] = anyone
-		}
-	case "action":
-		entity = map[string]any{"name": anyone}
-	}
-	if entity != nil {
-		body[what] = entity
-	}
-	return a.question(body)
-}
-
 // cursor is where a page begins, and what it is a page of.
 type cursor struct {
 	Query string `json:"q"`
@@ -140,43 +181,37 @@ type cursor struct {
 	Limit int    `json:"l"`
 }
 
-// page reads page.token and page.limit. A token brings the limit that it was made with, where none is given.
-func (a *asked) page() (cursor, error) {
-	r := &reader{policy: a.policy}
-	root := members{r, "", a.body}
-	page := root.object("page")
-	token, limit := page.text("token"), page.count("limit")
-	at := cursor{Query: a.digest(), Limit: defaultPage}
-	if token != "" {
-		given, err := parseToken(token)
+// cursor is where the page that is asked for begins. A token brings the limit that it was made with, where none is given.
+func (s *search) cursor(searched, tenant string) (cursor, error) {
+	at := cursor{Query: s.digest(searched, tenant), Limit: defaultPage}
+	if s.page.token != "" {
+		given, err := parseToken(s.page.token)
 		if err != nil || given.Query != at.Query {
-			r.failf("page.token", "is none that this search gave: ask for the first page without one")
-		} else {
-			at = given
+			return cursor{}, &fault{"page.token", "is none that this search gave: ask for the first page without one"}
 		}
+		at = given
 	}
-	if limit != nil {
-		at.Limit = int(min(*limit, maxPage))
+	if s.page.limit != nil {
+		at.Limit = int(min(*s.page.limit, maxPage))
 	}
 	if at.Limit = min(at.Limit, maxPage); at.Limit < 1 {
-		r.failf("page.limit", "want 1 to %d", maxPage)
-	}
-	if r.fault != nil {
-		return cursor{}, r.fault
+		return cursor{}, &fault{"page.limit", fmt.Sprintf("want 1 to %d", maxPage)}
 	}
 	return at, nil
 }
 
 // digest tells this search from every other, so that a token of one is not taken for one of another.
-func (a *asked) digest() string {
-	query := maps.Clone(a.body)
-	delete(query, "page")
-	text, err := json.Marshal([]any{a.tenant, query})
-	if err != nil {
-		return "" // what was decoded from JSON encodes
+func (s *search) digest(searched, tenant string) string {
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "%q %q", searched, tenant)
+	for _, name := range []string{"subject", "action", "resource", "context"} {
+		text := jsontext.Value(strings.TrimLeft(s.written[name], ": \t\r\n"))
+		if text.Canonicalize() != nil {
+			text = nil // not given
+		}
+		_, _ = fmt.Fprintf(sum, "%q", text)
 	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:12])
+	return hex.EncodeToString(sum.Sum(nil)[:12])
 }
 
 func (c cursor) token() string {

@@ -1,0 +1,311 @@
+package decisionapi
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+// The entities that a body names, as they are written: an object is not yet looked up, and what an entity lacks or holds
+// wrongly is its own fault, which counts only where the entity does.
+
+// subject is who asks to do something. Facts about the subject are not read: departments and roles are the policy's.
+type subject struct {
+	given     bool
+	kind, id  string
+	malformed error
+}
+
+// action is what is to be done.
+type action struct {
+	given      bool
+	name       string
+	properties []property
+	malformed  error
+}
+
+// resource is what it is to be done to.
+type resource struct {
+	given bool
+	// object is its type. named says that there is an id, which may be "": no record.
+	object, id string
+	named      bool
+	properties []property
+	malformed  error
+}
+
+// circumstances are a question's context.
+type circumstances struct {
+	given     bool
+	access    access.Context
+	fields    []string
+	explain   bool
+	at        *schedule.Instant
+	malformed error
+}
+
+// property is one fact or attribute. What it may be depends on the object, which may stand behind it in the body.
+type property struct {
+	name string
+	form propertyForm
+	// text is the value, or that of the id where it is a reference; texts those of a list.
+	text  string
+	texts []string
+	// record is what is said of the record that a reference names.
+	record    []property
+	malformed error
+}
+
+type propertyForm uint8
+
+const (
+	formNull propertyForm = iota
+	formText
+	formScalar // a number, true or false, as text
+	formList
+	formReference
+)
+
+// apart reads something whose faults are its own.
+func (r *reader) apart(read func()) error {
+	before := r.fault
+	r.fault = nil
+	read()
+	fault := r.fault
+	r.fault = before
+	return fault
+}
+
+func (r *reader) subject() (s subject) {
+	s.given = r.kind() != 'n'
+	s.malformed = r.apart(func() {
+		for name := range r.members() {
+			switch name {
+			case "type":
+				s.kind = r.text()
+			case "id":
+				s.id = r.text()
+			}
+		}
+	})
+	return s
+}
+
+func (r *reader) action() (a action) {
+	a.given = r.kind() != 'n'
+	a.malformed = r.apart(func() {
+		for name := range r.members() {
+			switch name {
+			case "name":
+				a.name = r.text()
+			case "properties":
+				a.properties = r.properties()
+			}
+		}
+	})
+	return a
+}
+
+func (r *reader) resource() (s resource) {
+	s.given = r.kind() != 'n'
+	s.malformed = r.apart(func() {
+		for name := range r.members() {
+			switch name {
+			case "type":
+				s.object = r.text()
+			case "id":
+				s.named = r.kind() != 'n'
+				s.id = r.text()
+			case "properties":
+				s.properties = r.properties()
+			}
+		}
+	})
+	return s
+}
+
+func (r *reader) circumstances(options *Options) (c circumstances) {
+	c.given = r.kind() != 'n'
+	c.malformed = r.apart(func() {
+		for name := range r.members() {
+			switch name {
+			case "channel":
+				c.access.Channel = r.text()
+			case "device":
+				c.access.Device = r.text()
+			case "rows":
+				c.access.Rows = r.amount()
+			case "used":
+				c.access.Used = r.amount()
+			case "owned":
+				c.access.Owned = r.amount()
+			case "reason":
+				c.access.Reason = r.text()
+			case "target":
+				r.target(&c.access)
+			case "fields":
+				c.fields = r.texts()
+			case "explain":
+				c.explain = r.truth()
+			case "time":
+				if options.HonourTime {
+					c.at = r.instant()
+				}
+			}
+		}
+	})
+	return c
+}
+
+func (r *reader) target(c *access.Context) {
+	for name := range r.members() {
+		switch name {
+		case "user":
+			c.TargetUser = r.text()
+		case "department":
+			c.TargetDepartment = r.text()
+		}
+	}
+}
+
+// properties reads an object of properties. One that is null is there all the same: what is said of a record, if only that
+// nothing is known, is about a record and not about any.
+func (r *reader) properties() (list []property) {
+	for name := range r.members() {
+		p := property{name: name}
+		p.malformed = r.apart(func() { r.property(&p) })
+		list = append(list, p)
+	}
+	return list
+}
+
+// property reads a value as manifest.AttributeValues reads that of a record in a file.
+func (r *reader) property(p *property) {
+	switch r.kind() {
+	case '"':
+		p.form, p.text = formText, r.text()
+	case 't', 'f':
+		p.form, p.text = formScalar, r.raw()
+	case '0':
+		p.form, p.text = formScalar, r.number()
+	case '[':
+		p.form, p.texts = formList, r.attributeList()
+	case '{':
+		p.form = formReference
+		p.record = r.properties()
+	default:
+		r.raw()
+	}
+}
+
+func (r *reader) number() string {
+	whole, broken, err := numberOf(r.raw())
+	switch {
+	case err != nil:
+		r.failf("%v", err)
+		return ""
+	case whole != nil:
+		return strconv.FormatInt(*whole, 10)
+	}
+	return strconv.FormatFloat(broken, 'f', -1, 64)
+}
+
+func (r *reader) attributeList() (list []string) {
+	for range r.elements() {
+		if r.kind() != '"' {
+			r.refuse("a list holds texts only")
+			continue
+		}
+		list = append(list, r.text())
+	}
+	return list
+}
+
+// recordOf is what the properties, at a place in the body, say of a record of the object. Attributes that it does not
+// declare are ignored.
+func recordOf(policy *access.Policy, object string, properties []property, at string) (*access.Record, error) {
+	record := &access.Record{}
+	from := policy.AccessFrom(object)
+	for i := range properties {
+		p := &properties[i]
+		if err := p.setFact(record, at); err != nil {
+			return nil, err
+		}
+		if !policy.HasField(object, p.name) {
+			continue
+		}
+		if p.form == formReference && p.name == from.Field && from.Object != "" {
+			parent, err := recordOf(policy, from.Object, p.record, at+"."+shown(p.name))
+			if err != nil {
+				return nil, err
+			}
+			record.Parent = parent
+		}
+		values, err := p.values(at)
+		if err != nil {
+			return nil, err
+		}
+		if len(values) > 0 {
+			if record.Attributes == nil {
+				record.Attributes = make(map[string][]string, len(properties))
+			}
+			record.Attributes[p.name] = values
+		}
+	}
+	return record, nil
+}
+
+// setFact takes a property over that says what every record has.
+func (p *property) setFact(record *access.Record, at string) error {
+	var fact *string
+	switch p.name {
+	case "id":
+		fact = &record.ID
+	case "owner":
+		fact = &record.Owner
+	case "department":
+		fact = &record.Department
+	case "creator":
+		fact = &record.Creator
+	case "participants":
+		if p.malformed == nil && p.form != formList && p.form != formNull {
+			return p.fault(at, "want a list of texts")
+		}
+		record.Participants = p.texts
+		return p.malformed
+	default:
+		return nil
+	}
+	if p.malformed == nil && p.form != formText && p.form != formNull {
+		return p.fault(at, "want a text")
+	}
+	*fact = p.text
+	return p.malformed
+}
+
+// values are what a condition compares. A reference counts as the id that it names.
+func (p *property) values(at string) ([]string, error) {
+	if p.malformed != nil {
+		return nil, p.malformed
+	}
+	switch p.form {
+	case formText, formScalar:
+		return []string{p.text}, nil
+	case formList:
+		return p.texts, nil
+	case formReference:
+		for i := range p.record {
+			if id := &p.record[i]; id.name == "id" && id.form != formReference {
+				return id.values(at)
+			}
+		}
+		if slices.ContainsFunc(p.record, func(id property) bool { return id.name == "id" }) {
+			return nil, p.fault(at, "want a text, a number, true or false, or a list of texts")
+		}
+	}
+	return nil, nil
+}
+
+func (p *property) fault(at, what string) error { return &fault{at + "." + shown(p.name), what} }
