@@ -11,6 +11,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/token"
 )
 
 // Store keeps the access of many tenants. Its methods are safe for concurrent use. Every error is of one of the kinds
@@ -53,6 +54,14 @@ type Store interface {
 
 	// Used reads what a user has used of each limit in the last 24 hours, in the order of the limits.
 	Used(ctx context.Context, tenant, user string, limits []Limit) ([]int64, error)
+
+	// TokenKeys are the tenant's keys for subject tokens that are live by the store's clock, the newest first, which alone
+	// mints. The first one is made when the tenant is claimed.
+	TokenKeys(ctx context.Context, tenant string) ([]token.Key, error)
+
+	// RotateTokenKey makes a new newest key. The former one verifies for as long as a token that it minted may last. It asks
+	// for no fence and changes no revision; keys are no part of a tenant's content.
+	RotateTokenKey(ctx context.Context, tenant string) error
 
 	// What people make while the CRM runs.
 	Runtime

@@ -5,6 +5,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
+	"github.com/crmaccess/crm-access-operator/internal/token"
 )
 
 // Tx is one writing transaction of a driver; the driver begins and ends it. Every error is of one of the store's
@@ -29,6 +30,11 @@ type Tx interface {
 	// RemoveEnded deletes the holders that ended at or before now, and the tuples of temporary grants that nobody
 	// holds any more because of it. It returns the deletions in any order.
 	RemoveEnded(ctx context.Context, tenant string, now schedule.Instant) ([]store.Change, error)
+
+	// RetireTokenKeys removes the tenant's keys that ended at or before now, and lets the newest end at an instant.
+	RetireTokenKeys(ctx context.Context, tenant string, now, end schedule.Instant) error
+	// AddTokenKey makes the key the tenant's newest, unless it has one.
+	AddTokenKey(ctx context.Context, tenant string, key token.Key) error
 
 	// Append adds an entry to the ledger and, where the database can, notifies those who follow the tenant.
 	Append(ctx context.Context, tenant string, entry store.Entry) error

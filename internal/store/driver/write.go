@@ -8,6 +8,7 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/ledger"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
+	"github.com/crmaccess/crm-access-operator/internal/token"
 )
 
 // Claim is Store.Claim within a transaction.
@@ -28,9 +29,26 @@ func Claim(ctx context.Context, tx Tx, tenant string, owner store.Owner, adopt s
 		next.Revision = store.Revision{Epoch: held.Revision.Epoch + 1}
 		next.ResourceVersion = 0
 	}
+	if err := tx.AddTokenKey(ctx, tenant, token.NewKey()); err != nil {
+		return store.Tenant{}, err
+	}
 	next.Fence++
 	next.SettledThrough = schedule.At(held.Now)
 	return next, tx.Update(ctx, next)
+}
+
+// RotateTokenKey is Store.RotateTokenKey within a transaction. The tenant row's lock keeps two from rotating at once.
+func RotateTokenKey(ctx context.Context, tx Tx, tenant string) error {
+	held, err := tx.Lock(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	now := schedule.At(held.Now)
+	// One second more: it may mint until this commits, in the second that has begun by then.
+	if err := tx.RetireTokenKeys(ctx, tenant, now, now+token.MaxLifetime+1); err != nil {
+		return err
+	}
+	return tx.AddTokenKey(ctx, tenant, token.NewKey())
 }
 
 // Commit is Store.Commit within a transaction. Where it says false nothing was worth a write, and the transaction is

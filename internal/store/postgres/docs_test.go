@@ -17,14 +17,19 @@ import (
 // snippet is the SQL that docs/store.md shows behind a mark.
 func snippet(t *testing.T, mark string) string {
 	t.Helper()
-	page, err := os.ReadFile("../../../docs/store.md")
+	return snippetOf(t, "store.md", mark)
+}
+
+func snippetOf(t *testing.T, file, mark string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../../docs/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(page), "<!-- checked by the tests: "+mark+" -->\n```sql\n")
 	sql, _, ended := strings.Cut(rest, "```")
 	if !found || !ended {
-		t.Fatalf("docs/store.md has no snippet %s", mark)
+		t.Fatalf("docs/%s has no snippet %s", file, mark)
 	}
 	return sql
 }
@@ -54,7 +59,8 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 		t.Errorf("the reader sees %q", got)
 	}
 	for _, statement := range []string{
-		`SELECT FROM crm_access.holder`, `SELECT FROM crm_access.tenant`, `SELECT FROM crm_access.ledger`, `DELETE FROM crm_access.live_holders`,
+		`SELECT FROM crm_access.holder`, `SELECT FROM crm_access.tenant`, `SELECT FROM crm_access.ledger`, `SELECT FROM crm_access.token_key`,
+		`SELECT crm_access.mint_token('huayue', 'li-ting', interval '1 minute')`, `DELETE FROM crm_access.live_holders`,
 		`INSERT INTO crm_access.holder DEFAULT VALUES`, `CREATE TABLE crm_access.x ()`,
 	} {
 		if _, err := server.TryPsql(reader, statement); err == nil || !strings.Contains(err.Error(), "permission denied") {
@@ -83,6 +89,9 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 		t.Fatal(settled, err)
 	}
 	if _, err := strict.Load(t.Context(), tenant); err != nil {
+		t.Error(err)
+	}
+	if err := strict.RotateTokenKey(t.Context(), tenant); err != nil {
 		t.Error(err)
 	}
 	if got, err := strict.Reserve(t.Context(), tenant, export(1, 100)); err != nil || !got.OK {
@@ -132,6 +141,12 @@ func decides(t *testing.T, server *pgtest.Server, dsn string) {
 	makesRuntimeFacts(t, s, content.Tenant.Now)
 	if _, err := s.Commit(t.Context(), store.Commit{Expect: content.Tenant, Changes: store.Diff(store.Index(content.Rows), nil)}); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("commit: got %v, want ErrUnavailable", err)
+	}
+	if keys, err := s.TokenKeys(t.Context(), tenant); err != nil || len(keys) != 1 {
+		t.Errorf("keys %v, %v", keys, err)
+	}
+	if err := s.RotateTokenKey(t.Context(), tenant); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("rotate: got %v, want ErrUnavailable", err)
 	}
 	for _, statement := range []string{
 		`DELETE FROM crm_access.usage`, `DELETE FROM crm_access.holder`, `UPDATE crm_access.tenant SET fence = 9`, `INSERT INTO crm_access.ledger DEFAULT VALUES`,

@@ -121,7 +121,7 @@ func (h *harness) Query(t *testing.T, query string) [][]string {
 func (h *harness) State(t *testing.T) string {
 	t.Helper()
 	var state strings.Builder
-	for _, table := range append([]store.Table{"tenant", "ledger", "usage", "share", "request", "answer", "decision", "runtime"}, store.Tables...) {
+	for _, table := range append([]store.Table{"tenant", "ledger", "usage", "token_key", "share", "request", "answer", "decision", "runtime"}, store.Tables...) {
 		rows := h.Query(t, fmt.Sprintf(`SELECT count(*), md5(string_agg(ctid::text || xmin::text, ' ' ORDER BY ctid)) FROM crm_access.%s`, table))
 		fmt.Fprintln(&state, table, rows)
 	}

@@ -40,7 +40,7 @@ type test struct {
 
 // Run runs the suite; each test gets a harness of its own.
 func Run(t *testing.T, harness func(*testing.T) Harness) {
-	for _, group := range [][]test{claiming, committing, refusing, settling, reserving, sharing, asking, logging, living, tampering, recording, competing, generated} {
+	for _, group := range [][]test{claiming, committing, refusing, settling, reserving, minting, sharing, asking, logging, living, tampering, recording, competing, generated} {
 		for _, test := range group {
 			t.Run(test.name, func(t *testing.T) { test.run(t, harness(t)) })
 		}
