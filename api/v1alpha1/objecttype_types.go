@@ -73,6 +73,13 @@ type ObjectTypeSpec struct {
 	// +required
 	Actions []Identifier `json:"actions"`
 
+	// variants give a name of its own to an action that a question tells apart by a property, such as the soft delete of
+	// a CRM with a recycle bin; at most 32. The first that fits counts.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	Variants []Variant `json:"variants,omitempty"`
+
 	// accessFrom makes the scopes of this object's grants look at the parent record instead of at its own owner and
 	// department, as for the contact of a customer.
 	// +optional
@@ -82,6 +89,28 @@ type ObjectTypeSpec struct {
 	// itself. Unset: the CRM asks the decision API.
 	// +optional
 	Storage *Storage `json:"storage,omitempty"`
+}
+
+// Variant says that a question about the action of with the property at this value is one about action.
+//
+// +kubebuilder:validation:XValidation:rule="self.action != self.of",message="a variant is another action than the one it is told apart from: give it a name of its own"
+type Variant struct {
+	// action is the action that the question is about, one of the object's actions. Who may do it is a matter of its own
+	// grants and guardrails: those of the other action do not count.
+	// +required
+	Action Identifier `json:"action"`
+
+	// of is the action that the question names, one of the object's actions.
+	// +required
+	Of Identifier `json:"of"`
+
+	// property is the property of the action in the question.
+	// +required
+	Property Identifier `json:"property"`
+
+	// value is what the property must be, as text: true, false, a number, or the text itself.
+	// +required
+	Value Value `json:"value"`
 }
 
 // Field is one field of the object.

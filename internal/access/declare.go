@@ -51,6 +51,7 @@ type ObjectType struct {
 	DepartmentField string
 	Fields          []Field
 	Actions         []string
+	Variants        []Variant
 	// AccessFrom, where Object is set, takes the scope of a record from its parent record.
 	AccessFrom AccessFrom
 	// Storage, where Table is set, says which table holds the records.
@@ -76,6 +77,14 @@ type Storage struct {
 	TenantColumn, TenantValue string
 	// Columns are the columns of fields whose column has another name.
 	Columns map[string]string
+}
+
+// Variant says that a question about the action Of with the property at Value is one about Action.
+type Variant struct {
+	Action   string `json:"action"`
+	Of       string `json:"of"`
+	Property string `json:"property"`
+	Value    string `json:"value"`
 }
 
 // Field is a field of an object with its sensitivity.
@@ -113,6 +122,15 @@ type User struct {
 	Departments []string
 	// Identities are the usernames under which the person logs in to the cluster.
 	Identities []string
+	// Logins are how identity providers know the person, for questions that name a login instead of the user.
+	Logins []Login
+}
+
+// Login is an account at an identity provider. Subject and Username are two names of it; either may be empty.
+type Login struct {
+	Issuer   string `json:"issuer"`
+	Subject  string `json:"subject"`
+	Username string `json:"username"`
 }
 
 // Role bundles grants, its own and those of the roles it inherits.

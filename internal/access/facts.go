@@ -36,6 +36,8 @@ type ObjectFact struct {
 	ParentObject    string   `json:"parent_object"`
 	ParentField     string   `json:"parent_field"`
 	Actions         []string `json:"actions,omitempty"`
+	// Variants stand in the order in which they are tried.
+	Variants []Variant `json:"variants,omitempty"`
 }
 
 // FieldFact is a field of an object.
@@ -99,7 +101,8 @@ type UserFact struct {
 	Manager     string    `json:"manager"`
 	Successor   string    `json:"successor"`
 	// RevokedBy is the Revocation in force that ends everything the user has; empty where there is none.
-	RevokedBy string `json:"revoked_by"`
+	RevokedBy string  `json:"revoked_by"`
+	Logins    []Login `json:"logins,omitempty"`
 }
 
 // MembershipFact puts a user into a department. Primary is the user's own, the others are further ones.

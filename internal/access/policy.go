@@ -14,6 +14,7 @@ import (
 // is left out: a policy can only be narrower than the facts it was made from.
 type Policy struct {
 	users       names // in the order of their accounts
+	logins      map[loginKey]int32
 	departments names
 	objectIDs   names
 
@@ -90,8 +91,9 @@ type object struct {
 	parent                      int32
 	parentField                 string
 	ownerField, departmentField string
-	actions                     names  // in the order of their bits
-	update, create, read        uint64 // action bits, zero where the object lacks the action
+	actions                     names     // in the order of their bits
+	variants                    []Variant // in the order in which they are tried
+	update, create, read        uint64    // action bits, zero where the object lacks the action
 
 	fields  names
 	classes []Class // by field
@@ -236,7 +238,7 @@ func newObject(fact *ObjectFact, fields []FieldFact) object {
 	o := object{
 		name: fact.Object, enabled: fact.Enabled, parent: none, parentField: fact.ParentField,
 		ownerField: fact.OwnerField, departmentField: fact.DepartmentField,
-		actions: newNames(fact.Actions[:min(len(fact.Actions), maxActions)]),
+		actions: newNames(fact.Actions[:min(len(fact.Actions), maxActions)]), variants: fact.Variants,
 	}
 	o.update, o.create, o.read = o.bit(ActionUpdate), o.bit(ActionCreate), o.bit(ActionRead)
 	fields = fields[:min(len(fields), maxFields)]
@@ -274,7 +276,9 @@ func (b *policyBuilder) indexUsers() {
 		p.accounts[i].active, p.accounts[i].last = u.State == StateActive && u.RevokedBy == "", last[i]
 	}
 	p.users = newNames(list)
+	p.logins = make(map[loginKey]int32)
 	for i, fact := range order {
+		p.indexLogins(int32(i), b.facts.Users[fact].Logins)
 		if manager, known := p.users.find(b.facts.Users[fact].Manager); known {
 			p.people[i].manager = manager
 		}

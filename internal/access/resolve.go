@@ -164,7 +164,7 @@ func (r *resolver) resolveObjects() {
 			Owner: ref, Object: o.Name, Enabled: ok && !o.Disabled,
 			OwnerField: o.OwnerField, DepartmentField: o.DepartmentField, LabelField: o.LabelField,
 			ParentObject: o.AccessFrom.Object, ParentField: o.AccessFrom.Field,
-			Actions: sorted(o.Actions),
+			Actions: sorted(o.Actions), Variants: o.Variants,
 		})
 		seen := make(map[string]bool, len(o.Fields))
 		for _, f := range o.Fields {
@@ -189,6 +189,7 @@ func (r *resolver) checkObject(ref Ref, o *ObjectType) bool {
 		}
 		seen[f.Name] = true
 	}
+	ok = r.checkVariants(ref, o, denied) && ok
 	path := []string{o.Name}
 	for parent := o.AccessFrom.Object; parent != ""; {
 		if slices.Contains(path, parent) {
@@ -202,6 +203,27 @@ func (r *resolver) checkObject(ref Ref, o *ObjectType) bool {
 			return false
 		}
 		parent = next.AccessFrom.Object
+	}
+	return ok
+}
+
+// checkVariants says whether the variants name actions that exist, and each fits what no other before it fits.
+func (r *resolver) checkVariants(ref Ref, o *ObjectType, denied string) bool {
+	ok := true
+	seen := make(map[Variant]bool, len(o.Variants))
+	for i, v := range o.Variants {
+		for _, named := range [...]struct{ field, action string }{{"action", v.Action}, {"of", v.Of}} {
+			if !slices.Contains(o.Actions, named.action) {
+				r.unknown(ref, fmt.Sprintf("variants[%d].%s", i, named.field), "action", named.action, denied)
+				ok = false
+			}
+		}
+		told := Variant{Of: v.Of, Property: v.Property, Value: v.Value}
+		if seen[told] {
+			r.find(ref, ReasonInvalid, fmt.Sprintf("variants[%d]", i), "action %q with %s %q has a variant already: %s", v.Of, v.Property, v.Value, denied)
+			ok = false
+		}
+		seen[told] = true
 	}
 	return ok
 }
@@ -248,7 +270,7 @@ func (r *resolver) resolveUsers() {
 	}
 	for _, u := range r.declared.Users {
 		ref := Ref{KindUser, u.Name}
-		fact := UserFact{Owner: ref, User: u.Name, DisplayName: u.DisplayName, Type: u.Type, State: u.State, Manager: u.Manager, Successor: u.Successor}
+		fact := UserFact{Owner: ref, User: u.Name, DisplayName: u.DisplayName, Type: u.Type, State: u.State, Manager: u.Manager, Successor: u.Successor, Logins: u.Logins}
 		if line, cycle := walk(u.Name, managerOf); cycle && slices.Index(line, line[len(line)-1]) == 0 {
 			r.find(ref, ReasonReferenceCycle, "manager", "cycle %s: the reporting line ends here", strings.Join(line, " > "))
 			fact.Manager = ""

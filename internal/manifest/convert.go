@@ -167,6 +167,7 @@ func User(in *v1alpha1.User) (*access.User, error) {
 		if identity.Username != "" && !slices.Contains(out.Identities, identity.Username) {
 			out.Identities = append(out.Identities, identity.Username)
 		}
+		out.Logins = append(out.Logins, access.Login{Issuer: text(identity.Issuer), Subject: text(identity.Subject), Username: text(identity.Username)})
 	}
 	return converted(c, out)
 }
@@ -198,6 +199,9 @@ func ObjectType(in *v1alpha1.ObjectType) (*access.ObjectType, error) {
 	}
 	if in.Spec.Storage != nil {
 		out.Storage = storage(in.Spec.Storage)
+	}
+	for _, v := range in.Spec.Variants {
+		out.Variants = append(out.Variants, access.Variant{Action: text(v.Action), Of: text(v.Of), Property: text(v.Property), Value: text(v.Value)})
 	}
 	for i, f := range in.Spec.Fields {
 		path := fmt.Sprintf("spec.fields[%d]", i)

@@ -38,7 +38,7 @@ var columns = map[store.Table][]Column{
 	store.TableSource: {{"uid", Text}, {"spec", Fragment}},
 	store.TableObject: {
 		{"object", Text}, {"enabled", Flag}, {"owner_field", Text}, {"department_field", Text}, {"label_field", Text},
-		{"parent_object", Text}, {"parent_field", Text}, {"actions", List},
+		{"parent_object", Text}, {"parent_field", Text}, {"actions", List}, {"variants", Fragment},
 	},
 	store.TableField: {{"object", Text}, {"field", Text}, {"class", Text}, {"mask", Fragment}},
 	store.TableStorage: {
@@ -50,7 +50,7 @@ var columns = map[store.Table][]Column{
 	store.TableClosure:    {{"department", Text}, {"ancestor", Text}},
 	store.TableUser: {
 		{"user_name", Text}, {"display_name", Text}, {"type", Text}, {"state", Text}, {"manager", Text}, {"successor", Text},
-		{"revoked_by", Text},
+		{"revoked_by", Text}, {"logins", Fragment},
 	},
 	store.TableMembership: {{"user_name", Text}, {"department", Text}, {"is_primary", Flag}},
 	store.TableLineage:    {{"role", Text}, {"ancestor", Text}},

@@ -17,13 +17,14 @@ func full(t *testing.T) []store.Row {
 	list := []string{"a", "<b>"}
 	rows, err := store.Encode(access.Facts{
 		Objects: []access.ObjectFact{{Object: "o", Enabled: true, OwnerField: "p", DepartmentField: "q", LabelField: "r", ParentObject: "s", ParentField: "t",
-			Actions: list}},
+			Actions: list, Variants: []access.Variant{{Action: "a"}}}},
 		Fields: []access.FieldFact{{Object: "o", Field: "p", Class: "q", Mask: access.Mask{Type: "Keep", KeepFirst: 1, KeepLast: 2}}},
 		Storages: []access.StorageFact{{Object: "o", Table: "p", IDColumn: "q", OwnerColumn: "r", DepartmentColumn: "s", ParticipantsColumn: "t",
 			CreatorColumn: "u", TenantColumn: "v", TenantValue: "w", Columns: map[string]string{"phone": "phone_no", "a": "b"}}},
 		Departments: []access.DepartmentFact{{Department: "o", DisplayName: "p", Parent: "q", Manager: "r"}},
 		Closure:     []access.ClosureFact{{Department: "o", Ancestor: "p"}},
-		Users:       []access.UserFact{{User: "o", DisplayName: "p", Type: "q", State: "r", Manager: "s", Successor: "t", RevokedBy: "u"}},
+		Users: []access.UserFact{{User: "o", DisplayName: "p", Type: "q", State: "r", Manager: "s", Successor: "t", RevokedBy: "u",
+			Logins: []access.Login{{Subject: "<"}}}},
 		Memberships: []access.MembershipFact{{User: "o", Department: "p", Primary: true}},
 		Lineage:     []access.LineageFact{{Role: "o", Ancestor: "p"}},
 		Tuples: []access.TupleFact{{Bundle: "o", Path: "p", RevokedBy: "x", Tuple: &access.Tuple{Digest: "q", Origin: "r", Object: "s", Actions: list, Scopes: list, IDs: list,

@@ -42,6 +42,10 @@ func spell(column string, raw []byte) string {
 		value, err = strict[[]access.RuleFact](raw)
 	case "columns":
 		value, err = strict[map[string]string](raw)
+	case "logins":
+		value, err = strict[[]access.Login](raw)
+	case "variants":
+		value, err = strict[[]access.Variant](raw)
 	}
 	if err != nil || value == nil {
 		return string(raw)

@@ -30,14 +30,14 @@ func hostileRows(t *testing.T) map[store.RowID]string {
 		list := []string{s, "", s + s}
 		facts := access.Facts{
 			Objects: []access.ObjectFact{{Owner: ref(access.KindObjectType), Object: s, Enabled: i%2 == 0, OwnerField: s, DepartmentField: s,
-				LabelField: s, ParentObject: s, ParentField: s, Actions: list}},
+				LabelField: s, ParentObject: s, ParentField: s, Actions: list, Variants: []access.Variant{{Action: s, Of: s, Property: s, Value: s}, {}}}},
 			Fields: []access.FieldFact{{Owner: ref(access.KindObjectType), Object: s, Field: s, Class: s, Mask: access.Mask{Type: s, KeepFirst: i}}},
 			Storages: []access.StorageFact{{Owner: ref(access.KindObjectType), Object: s, Table: s, IDColumn: s, OwnerColumn: s, DepartmentColumn: s,
 				ParticipantsColumn: s, CreatorColumn: s, TenantColumn: s, TenantValue: s, Columns: map[string]string{s: s, "longer-than-" + s: s, "": s}}},
 			Departments: []access.DepartmentFact{{Owner: ref(access.KindDepartment), Department: s, DisplayName: s, Parent: s, Manager: s}},
 			Closure:     []access.ClosureFact{{Owner: ref(access.KindDepartment), Department: s, Ancestor: s}},
 			Users: []access.UserFact{{Owner: ref(access.KindUser), User: s, DisplayName: s, Type: access.UserType(s), State: access.UserState(s),
-				Manager: s, Successor: s, RevokedBy: s}},
+				Manager: s, Successor: s, RevokedBy: s, Logins: []access.Login{{Issuer: s, Subject: s, Username: s}, {}}}},
 			Memberships: []access.MembershipFact{{Owner: ref(access.KindUser), User: s, Department: s, Primary: i%2 == 0}},
 			Lineage:     []access.LineageFact{{Owner: ref(access.KindRole), Role: s, Ancestor: s}},
 			Tuples: []access.TupleFact{{Owner: ref(access.KindRole), Bundle: s, Path: s, RevokedBy: s, Tuple: &access.Tuple{Digest: s, Origin: s, Object: s, Actions: list, Scopes: list,
