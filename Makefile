@@ -10,6 +10,8 @@ BIN := $(CURDIR)/bin
 PARALLEL ?= 2
 FUZZTIME ?= 20s
 BENCHTIME ?= 1s
+# How many random questions make soak asks of each path.
+QUESTIONS ?= 1000000
 # Of the mutants, those whose file and rule match this.
 ONLY ?=
 
@@ -111,6 +113,11 @@ bench: controlplane postgres ## Run the benchmarks; BENCHTIME=1s a benchmark
 .PHONY: fuzz
 fuzz: ## Run every fuzz target; FUZZTIME=20s a target
 	hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: soak
+soak: controlplane postgres ## Ask every path QUESTIONS=1000000 random questions and hold it against the reference
+	CRMACCESS_QUESTIONS=$(QUESTIONS) go test -p 1 -count 1 -timeout 12h -run Agree -v \
+		$$(grep -rl --include='*_test.go' --exclude-dir=bin 'accesstest\.Questions(' . | xargs -n 1 dirname | sort -u)
 
 .PHONY: mutants
 mutants: controlplane postgres ## Take the design's rules out of the code one by one: a test must miss each; ONLY=REGEXP

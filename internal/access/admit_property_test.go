@@ -225,17 +225,20 @@ func TestTheOrderOfApprovalsChangesNothing(t *testing.T) {
 
 func TestNarrowingNeedsNobody(t *testing.T) {
 	narrowed := 0
-	for seed := range uint64(8) {
+	for seed := range uint64(24) {
 		random := rand.New(rand.NewPCG(seed, 13))
 		d := newGuardedWorld(random, accesstest.Small)
 		before := Resolve(d).Admissions
 		for i, g := range d.TemporaryGrants {
 			// One at a time: a role that ends with another grant may be what its approver approves by.
 			ref, less := Ref{KindTemporaryGrant, g.Name}, d
+			if !hasDocuments(d, ref) || !slices.ContainsFunc(before[ref], func(b Admission) bool { return b.State == Admitted }) {
+				continue
+			}
 			less.TemporaryGrants = slices.Clone(d.TemporaryGrants)
 			less.TemporaryGrants[i] = narrowerGrant(random, g)
 			for _, a := range Resolve(less).Admissions[ref] {
-				was := slices.IndexFunc(before[ref], func(b Admission) bool { return b.User == a.User && b.State == Admitted && hasDocuments(d, ref) })
+				was := slices.IndexFunc(before[ref], func(b Admission) bool { return b.User == a.User && b.State == Admitted })
 				if was < 0 || a.State == Refused {
 					continue
 				}

@@ -33,7 +33,8 @@ type Clause struct {
 }
 
 // Filter answers a question without a record by the records that it could be about. What a rule asks of a single record
-// (that somebody else created it) denies the whole list: a filter is never wider than the answers about its records.
+// (that somebody else created it) denies the whole list, and records that would need approval for being covered narrowly
+// are left out: a filter is never wider than the answers about its records.
 func (p *Policy) Filter(now schedule.Instant, request *Request) Filter {
 	asked := *request
 	asked.Record = nil
@@ -46,7 +47,7 @@ func (p *Policy) Filter(now schedule.Instant, request *Request) Filter {
 	for o := q.object; o.parent != none; o = &p.objects[o.parent] {
 		f.Decides = p.objects[o.parent].name
 	}
-	byWhere := make(map[string]*Clause)
+	byWhere, free := make(map[string]*Clause), q.scopesWithoutApproval()
 	for _, h := range p.holdingsOf(q.user) {
 		if !p.window(h).Active(now) {
 			continue
@@ -54,7 +55,7 @@ func (p *Policy) Filter(now schedule.Instant, request *Request) Filter {
 		s := p.spans[int(h.bundle)*len(p.objects)+int(q.objectID)]
 		for j := s.start; j < s.end; j++ {
 			if t := &p.tuples[j]; t.actions>>q.action&1 != 0 {
-				q.widen(byWhere, t)
+				q.widen(byWhere, t, t.scopes&free)
 			}
 		}
 	}
@@ -66,8 +67,33 @@ func (p *Policy) Filter(now schedule.Instant, request *Request) Filter {
 	return f
 }
 
-// widen adds what a tuple takes in to the clause of its conditions.
-func (q *question) widen(byWhere map[string]*Clause, t *tuple) {
+// scopesWithoutApproval are the scopes that no approve rule asks about: a record that is covered by one of them, or by a
+// selection, is covered more widely than each scopeAtMost.
+func (q *question) scopesWithoutApproval() Scopes {
+	if q.object.guards == nil {
+		return allScopes
+	}
+	var asking []*guard
+	asked := reachNothing
+	for i := range q.object.guards[q.action].approve {
+		g := &q.object.guards[q.action].approve[i]
+		when := g.approve.When
+		if when.ScopeAtMost = ""; !q.needsApproval(&when) {
+			continue
+		}
+		asking = append(asking, g)
+		if scope := g.approve.When.ScopeAtMost; scope != "" {
+			asked = max(asked, reachOf(scope))
+		}
+	}
+	if len(asking) <= maxApprovals && q.approved(asking) {
+		return allScopes
+	}
+	return allScopes &^ (1<<asked - 1)
+}
+
+// widen adds what a tuple takes in by these of its scopes, or by selection, to the clause of its conditions.
+func (q *question) widen(byWhere map[string]*Clause, t *tuple, scopes Scopes) {
 	var where []WhereFact
 	if t.condition != none {
 		where = q.object.conditions[t.condition]
@@ -79,22 +105,22 @@ func (q *question) widen(byWhere map[string]*Clause, t *tuple) {
 		byWhere[key] = c
 	}
 	p, user := q.policy, q.request.User
-	if t.scopes.Has(ScopeAll) {
+	if scopes.Has(ScopeAll) {
 		c.Everything = true
 	}
-	if t.scopes.Has(ScopeOwn) {
+	if scopes.Has(ScopeOwn) {
 		c.Owners = append(c.Owners, user)
 	}
-	if t.scopes.Has(ScopeInvolved) {
+	if scopes.Has(ScopeInvolved) {
 		c.Participants = append(c.Participants, user)
 	}
-	if t.scopes.Has(ScopeSubordinates) {
+	if scopes.Has(ScopeSubordinates) {
 		c.Owners = append(c.Owners, p.users.list[q.user+1:q.account.last]...)
 	}
-	if t.scopes.Has(ScopeDepartment) {
+	if scopes.Has(ScopeDepartment) {
 		c.Departments = append(c.Departments, p.departmentNames(p.departmentsOf(q.user))...)
 	}
-	if t.scopes.Has(ScopeDepartmentAndBelow) {
+	if scopes.Has(ScopeDepartmentAndBelow) {
 		c.Departments = append(c.Departments, p.below(p.departmentsOf(q.user))...)
 	}
 	if t.selection != none {

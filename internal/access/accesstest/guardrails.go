@@ -24,7 +24,7 @@ func NewGuardrails(random *rand.Rand, d access.Declarations) (all []*access.Guar
 
 // newLongest is a rule by which some temporary grants last too long.
 func newLongest() *access.Guardrail {
-	rule := access.AdmitRule{When: access.AdmitWhen{Temporary: true}, MaxDuration: (Span - Span/10) * time.Second}
+	rule := access.AdmitRule{When: access.AdmitWhen{Temporary: true}, MaxDuration: (Span - Span/5) * time.Second}
 	return &access.Guardrail{Name: "guardrail-longest", Rules: []access.GuardrailRule{{Admit: &rule}}}
 }
 

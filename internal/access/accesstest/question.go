@@ -21,9 +21,11 @@ func NewQuestion(random *rand.Rand, d access.Declarations) (schedule.Instant, *a
 		aim(random, d, q, oneOf(random, g.Users), oneOf(random, g.Grants))
 	case 2, 3:
 		b := oneOf(random, d.UserBindings)
-		if role := (Reference{d}).role(b.Roles[0]); role != nil {
-			aim(random, d, q, b.Subjects[0].User, oneOf(random, role.Grants))
+		role := (Reference{d}).role(b.Roles[0])
+		if len(role.Inherits) > 0 && random.IntN(2) == 0 {
+			role = (Reference{d}).role(role.Inherits[0].Role)
 		}
+		aim(random, d, q, b.Subjects[0].User, oneOf(random, role.Grants))
 	}
 	misname(random, q)
 	return now, q
@@ -77,7 +79,7 @@ func someObject(random *rand.Rand, d access.Declarations) string {
 // aim asks for what the grant gives to the user, mostly about a record that it selects.
 func aim(random *rand.Rand, d access.Declarations, q *access.Request, user string, g access.Grant) {
 	q.User = user
-	if o := (Reference{d}).object(g.Object); !o.Disabled {
+	if !(Reference{d}).object(g.Object).Disabled {
 		q.Object = g.Object
 	}
 	if len(g.Actions) > 0 {
@@ -87,8 +89,14 @@ func aim(random *rand.Rand, d access.Declarations, q *access.Request, user strin
 	case q.Record == nil && q.Action != access.ActionExport:
 		q.Action = access.ActionRead
 	case q.Record != nil && random.IntN(6) > 0:
-		aimRecord(random, d, q.Record, user, g.Records)
-		aimRecord(random, d, q.Record.Parent, user, g.Records)
+		decides := q.Record
+		if (Reference{d}).object(q.Object).AccessFrom.Object != "" {
+			decides = q.Record.Parent
+		}
+		aimRecord(random, d, decides, user, g.Records)
+		if len(g.Records.IDs) > 0 {
+			q.Record.ID = oneOf(random, g.Records.IDs)
+		}
 	}
 }
 
@@ -107,8 +115,6 @@ func aimRecord(random *rand.Rand, d access.Declarations, record *access.Record, 
 		}
 	case scopes.Has(access.ScopeDepartment | access.ScopeDepartmentAndBelow):
 		record.Department = oneOf(random, (Reference{d}).user(user).Departments)
-	case len(selected.IDs) > 0:
-		record.ID = oneOf(random, selected.IDs)
 	case len(selected.Owners) > 0:
 		record.Owner = oneOf(random, selected.Owners)
 	case len(selected.Departments) > 0:

@@ -89,7 +89,7 @@ func newObject(i int) *access.ObjectType {
 	for f := range Fields {
 		o.Fields = append(o.Fields, access.Field{Name: fieldName(f), Class: access.Class(1 + f%5)})
 	}
-	if i%4 == 3 {
+	if i%3 == 2 {
 		o.AccessFrom = access.AccessFrom{Object: Name("object", i-1), Field: parentField}
 	}
 	return o
@@ -116,7 +116,7 @@ func newUser(random *rand.Rand, n Size, i int) *access.User {
 }
 
 func newRole(random *rand.Rand, n Size, i int) *access.Role {
-	role := &access.Role{Name: Name("role", i), Abstract: random.IntN(20) == 0}
+	role := &access.Role{Name: Name("role", i), Abstract: random.IntN(12) == 0}
 	for range n.GrantsPerRole {
 		g := NewGrant(random, n)
 		g.Records.Scopes = 1 << random.IntN(6)
@@ -127,8 +127,8 @@ func newRole(random *rand.Rand, n Size, i int) *access.Role {
 	}
 	if n.InheritEvery > 0 && i >= n.InheritEvery && i%n.InheritEvery == 0 {
 		entry := access.Inheritance{Role: Pick(random, "role", i/2)}
-		if random.IntN(2) == 0 {
-			entry.Mute = []access.Mute{{Object: Pick(random, "object", n.Objects), Actions: Actions[:3]}}
+		for range random.IntN(8) {
+			entry.Mute = append(entry.Mute, access.Mute{Object: Pick(random, "object", n.Objects), Actions: Actions[:6]})
 		}
 		role.Inherits = append(role.Inherits, entry)
 	}
