@@ -92,10 +92,21 @@ func (b *policyBuilder) finishCells() {
 
 func (p *Policy) gainsOf(o *object, at uint32) []uint64 { return p.gains[at : int(at)+o.words] }
 
-// sumGrants is walkGrants for a question with a record and without a trace. It goes through the holdings eight at a time
-// and finds all their cells before it looks into one, so that the processor waits for them together and not one after
-// the other.
+// sumGrants is walkGrants for a question with a record and without a trace.
 func (q *question) sumGrants() Effect {
+	q.sumHoldings()
+	if q.policy.received.concern(q.user) {
+		q.sumReceived()
+	}
+	if !q.gained.has(int(q.action)) {
+		return Deny
+	}
+	return Allow
+}
+
+// sumHoldings goes through the holdings eight at a time and finds all their cells before it looks into one, so that the
+// processor waits for them together and not one after the other.
+func (q *question) sumHoldings() {
 	type place struct{ rows, special, end uint32 }
 	p, words := q.policy, q.object.words
 	var found [8]place
@@ -118,10 +129,6 @@ func (q *question) sumGrants() Effect {
 			q.sumSpecial(p.special[at.special:at.end])
 		}
 	}
-	if !q.gained.has(int(q.action)) {
-		return Deny
-	}
-	return Allow
 }
 
 // sumSpecial adds what the special tuples of a cell give on the record. Of one that gives nothing more it does not ask

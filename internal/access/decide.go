@@ -279,7 +279,7 @@ func (q *question) walkGrants(t *trace) Effect {
 			}
 		}
 	}
-	return effect
+	return max(effect, q.walkReceived(t))
 }
 
 // covers says whether the tuple's scopes or selection, and its conditions, take the record in.

@@ -18,6 +18,9 @@ const (
 	KindRevocation     Kind = "Revocation"
 )
 
+// KindShare names shares where a cause tells what access comes from. No manifest declares one.
+const KindShare Kind = "Share"
+
 // Ref names one declaration of a tenant. It owns what its text asks for.
 type Ref struct {
 	Kind Kind

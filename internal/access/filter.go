@@ -19,8 +19,8 @@ type Filter struct {
 	Clauses []Clause
 }
 
-// Clause takes a record in where everything in Where holds and one of the others does. Its lists are sorted and without
-// repetition.
+// Clause takes a record in where everything in Where holds, its id is among Among where that names any, and one of the
+// others does. Its lists are sorted and without repetition.
 type Clause struct {
 	// Everything says that nothing but Where is asked.
 	Everything bool
@@ -30,6 +30,8 @@ type Clause struct {
 	Departments  []string
 	IDs          []string
 	Where        []WhereFact
+	// Among are the records that somebody shares: the other lists are the maker's.
+	Among []string
 }
 
 // Filter answers a question without a record by the records that it could be about. What a rule asks of a single record
@@ -47,9 +49,19 @@ func (p *Policy) Filter(now schedule.Instant, request *Request) Filter {
 	for o := q.object; o.parent != none; o = &p.objects[o.parent] {
 		f.Decides = p.objects[o.parent].name
 	}
-	byWhere, free := make(map[string]*Clause), q.scopesWithoutApproval()
+	free := q.scopesWithoutApproval()
+	f.Clauses = withoutNeedless(append(q.clauses(free), q.clausesOfShares(free)...))
+	slices.SortStableFunc(f.Clauses, func(a, b Clause) int {
+		return cmp.Compare(fmt.Sprintf("%q %q", a.Where, a.Among), fmt.Sprintf("%q %q", b.Where, b.Among))
+	})
+	return f
+}
+
+// clauses are what the user's own tuples take in by these scopes, or by selection, one for each set of conditions.
+func (q *question) clauses(free Scopes) (clauses []Clause) {
+	p, byWhere := q.policy, make(map[string]*Clause)
 	for _, h := range p.holdingsOf(q.user) {
-		if !p.window(h).Active(now) {
+		if !p.window(h).Active(q.now) {
 			continue
 		}
 		s := p.spans[int(h.bundle)*len(p.objects)+int(q.objectID)]
@@ -60,11 +72,9 @@ func (p *Policy) Filter(now schedule.Instant, request *Request) Filter {
 		}
 	}
 	for _, c := range byWhere {
-		f.Clauses = append(f.Clauses, c.settled())
+		clauses = append(clauses, c.settled())
 	}
-	f.Clauses = withoutNeedless(f.Clauses)
-	slices.SortFunc(f.Clauses, func(a, b Clause) int { return cmp.Compare(fmt.Sprintf("%q", a.Where), fmt.Sprintf("%q", b.Where)) })
-	return f
+	return clauses
 }
 
 // scopesWithoutApproval are the scopes that no approve rule asks about: a record that is covered by one of them, or by a
@@ -164,7 +174,7 @@ func (c *Clause) isNothing() bool {
 // withoutNeedless leaves out clauses that take nothing in, and all others where one takes everything in.
 func withoutNeedless(clauses []Clause) []Clause {
 	for _, c := range clauses {
-		if c.Everything && len(c.Where) == 0 {
+		if c.Everything && len(c.Where)+len(c.Among) == 0 {
 			return []Clause{c}
 		}
 	}

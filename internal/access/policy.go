@@ -47,6 +47,8 @@ type Policy struct {
 	lineage           map[string][]string // by role, what it inherits, in order
 	channels, devices []string            // that are known, in order
 	revoked           *Policy             // see setRevokedAside; nil where nothing is
+
+	received *received // see WithShares; nil where nothing is shared
 }
 
 // person is what is known of an account besides its access.
@@ -402,9 +404,17 @@ func (p *Policy) window(h holding) schedule.Window {
 
 // NextBoundary is the first instant after now at which a decision may change by itself, or Forever.
 func (p *Policy) NextBoundary(now schedule.Instant) schedule.Instant {
-	i, _ := slices.BinarySearch(p.boundaries, now+1)
-	if i == len(p.boundaries) {
+	next := firstFrom(p.boundaries, now+1)
+	if p.received != nil {
+		next = min(next, firstFrom(p.received.boundaries, now+1))
+	}
+	return next
+}
+
+func firstFrom(instants []schedule.Instant, from schedule.Instant) schedule.Instant {
+	i, _ := slices.BinarySearch(instants, from)
+	if i == len(instants) {
 		return schedule.Forever
 	}
-	return p.boundaries[i]
+	return instants[i]
 }

@@ -328,8 +328,10 @@ const (
 
 func reachOf(scope string) reach { return reach(slices.Index(scopeNames[:], scope) + 1) }
 
-// widestReach is the widest way in which the subject's live tuples cover the record with the action.
-func (q *question) widestReach() reach {
+// widestReach is the widest way in which the subject's live tuples, or those of shares, cover the record with the action.
+func (q *question) widestReach() reach { return max(q.widestOwn(), q.widestShared()) }
+
+func (q *question) widestOwn() reach {
 	p, widestSoFar := q.policy, reachNothing
 	for _, h := range p.holdingsOf(q.user) {
 		if !p.window(h).Active(q.now) {

@@ -158,6 +158,7 @@ const (
 	ActionTransfer = "transfer"
 	ActionAssign   = "assign"
 	ActionUnmask   = "unmask"
+	ActionShare    = "share"
 )
 
 func nameOf(names []string, i int) string {

@@ -89,6 +89,9 @@ func clauseNode(f *access.Filter, c *access.Clause, object string) Node {
 	for _, w := range c.Where {
 		all = append(all, Node{Field: w.Field, Object: object, Operator: string(w.Operator), Values: w.Values})
 	}
+	if len(c.Among) > 0 {
+		all = append(all, Node{Fact: "id", Object: object, Operator: string(access.OperatorIn), Values: c.Among})
+	}
 	var ways []Node
 	for _, way := range []Node{
 		{Fact: "owner", Object: f.Decides, Values: c.Owners}, {Fact: "participants", Object: f.Decides, Values: c.Participants},

@@ -21,9 +21,9 @@ func NewQuestion(random *rand.Rand, d access.Declarations) (schedule.Instant, *a
 		aim(random, d, q, oneOf(random, g.Users), oneOf(random, g.Grants))
 	case 2, 3:
 		b := oneOf(random, d.UserBindings)
-		role := (Reference{d}).role(b.Roles[0])
+		role := (Reference{Declarations: d}).role(b.Roles[0])
 		if len(role.Inherits) > 0 && random.IntN(2) == 0 {
-			role = (Reference{d}).role(role.Inherits[0].Role)
+			role = (Reference{Declarations: d}).role(role.Inherits[0].Role)
 		}
 		aim(random, d, q, b.Subjects[0].User, oneOf(random, role.Grants))
 	}
@@ -79,7 +79,7 @@ func someObject(random *rand.Rand, d access.Declarations) string {
 // aim asks for what the grant gives to the user, mostly about a record that it selects.
 func aim(random *rand.Rand, d access.Declarations, q *access.Request, user string, g access.Grant) {
 	q.User = user
-	if !(Reference{d}).object(g.Object).Disabled {
+	if !(Reference{Declarations: d}).object(g.Object).Disabled {
 		q.Object = g.Object
 	}
 	if len(g.Actions) > 0 {
@@ -90,7 +90,7 @@ func aim(random *rand.Rand, d access.Declarations, q *access.Request, user strin
 		q.Action = access.ActionRead
 	case q.Record != nil && random.IntN(6) > 0:
 		decides := q.Record
-		if (Reference{d}).object(q.Object).AccessFrom.Object != "" {
+		if (Reference{Declarations: d}).object(q.Object).AccessFrom.Object != "" {
 			decides = q.Record.Parent
 		}
 		aimRecord(random, d, decides, user, g.Records)
@@ -114,7 +114,7 @@ func aimRecord(random *rand.Rand, d access.Declarations, record *access.Record, 
 			}
 		}
 	case scopes.Has(access.ScopeDepartment | access.ScopeDepartmentAndBelow):
-		record.Department = oneOf(random, (Reference{d}).user(user).Departments)
+		record.Department = oneOf(random, (Reference{Declarations: d}).user(user).Departments)
 	case len(selected.Owners) > 0:
 		record.Owner = oneOf(random, selected.Owners)
 	case len(selected.Departments) > 0:

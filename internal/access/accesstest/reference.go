@@ -12,6 +12,8 @@ import (
 // needs before it counts (approvals of bindings and temporary grants) is settled before §4 and not asked here.
 type Reference struct {
 	access.Declarations
+	// Shares are what people share at run-time.
+	Shares []access.ShareFact
 }
 
 // Verdict is an answer and the rule that decided it.
@@ -60,8 +62,8 @@ func (r Reference) Judge(now schedule.Instant, q *access.Request) Verdict {
 	if by := r.forbidden(now, user, object, q); by != "" { // 3 guardrails
 		return deny(by)
 	}
-	covering := r.covering(now, user, object, q.Record) // 4 grants
-	answering := slices.DeleteFunc(slices.Clone(covering), func(g access.Grant) bool { return !slices.Contains(g.Actions, q.Action) })
+	covering := r.covering(now, user, object, q) // 4 grants
+	answering := slices.DeleteFunc(slices.Clone(covering), func(h held) bool { return !h.does(q.Action) })
 	if len(answering) == 0 {
 		return deny("nothing covers")
 	}
@@ -79,19 +81,23 @@ func (r Reference) Judge(now schedule.Instant, q *access.Request) Verdict {
 		return Verdict{access.NeedsApproval, make([]access.Level, len(q.Fields)), []string{by}}
 	}
 	v := Verdict{Effect: access.Allow, Levels: levels}
-	for _, g := range answering {
-		v.By = append(v.By, r.ways(user, object, g, q.Record)...)
+	for _, h := range answering {
+		if h.share != nil {
+			v.By = append(v.By, "shared")
+			continue
+		}
+		v.By = append(v.By, r.ways(user, object, h.Grant, q.Record)...)
 	}
 	return v
 }
 
 // fieldLevel: on a record the widest over all the tuples that cover it; of a list the narrowest over those that answer,
 // which is what holds on every record of it.
-func (r Reference) fieldLevel(o *access.ObjectType, f access.Field, q *access.Request, covering, answering []access.Grant) access.Level {
+func (r Reference) fieldLevel(o *access.ObjectType, f access.Field, q *access.Request, covering, answering []held) access.Level {
 	if q.Record == nil {
 		level := access.LevelEdit
-		for _, g := range answering {
-			level = min(level, levelBy(g, o, f, access.ActionUpdate))
+		for _, h := range answering {
+			level = min(level, h.level(o, f, access.ActionUpdate))
 		}
 		return level
 	}
@@ -99,8 +105,8 @@ func (r Reference) fieldLevel(o *access.ObjectType, f access.Field, q *access.Re
 	if q.Action == access.ActionCreate {
 		editing = access.ActionCreate
 	}
-	for _, g := range covering {
-		level = max(level, levelBy(g, o, f, editing))
+	for _, h := range covering {
+		level = max(level, h.level(o, f, editing))
 	}
 	return level
 }
@@ -131,14 +137,21 @@ func levelBy(g access.Grant, o *access.ObjectType, f access.Field, editing strin
 	return access.LevelNone
 }
 
-// covering are the user's undivided tuples on the object that are live at now and take the record in.
-func (r Reference) covering(now schedule.Instant, user *access.User, o *access.ObjectType, record *access.Record) (grants []access.Grant) {
-	for _, g := range r.grantsOf(user, now) {
-		if g.Object == o.Name && len(g.Actions) > 0 && len(r.ways(user, o, g, record)) > 0 {
-			grants = append(grants, g)
+// covering are the undivided tuples on the object that are live at now and take the record in: the user's own, and those of
+// whoever shares the record with the user.
+func (r Reference) covering(now schedule.Instant, user *access.User, o *access.ObjectType, q *access.Request) (all []held) {
+	take := func(by *access.User, share *access.ShareFact) {
+		for _, g := range r.grantsOf(by, now) {
+			if g.Object == o.Name && len(g.Actions) > 0 && len(r.ways(by, o, g, q.Record)) > 0 {
+				all = append(all, held{g, by, share})
+			}
 		}
 	}
-	return grants
+	take(user, nil)
+	for _, s := range r.sharesFor(now, user, o, q) {
+		take(r.user(s.Maker), s)
+	}
+	return all
 }
 
 // ways are the scopes and selections by which a tuple takes a record in, in the order of design §2.

@@ -73,7 +73,7 @@ func (r Reference) cap(object *access.ObjectType, field *access.Field) access.Le
 
 // unapproved names what asks for an approval that the context does not carry; empty where every rule that matches has an
 // approver of its own. It tries every way of sharing the approvers out.
-func (r Reference) unapproved(now schedule.Instant, user *access.User, object *access.ObjectType, q *access.Request, answering []access.Grant) string {
+func (r Reference) unapproved(now schedule.Instant, user *access.User, object *access.ObjectType, q *access.Request, answering []held) string {
 	var needs []*access.ApproveRule
 	for _, rule := range r.rules() {
 		if rule.Approve != nil && about(rule.Approve.Target, object, q.Action) && r.asks(rule.Approve.When, user, object, q, answering) {
@@ -93,14 +93,14 @@ func (r Reference) unapproved(now schedule.Instant, user *access.User, object *a
 	return "approve rule"
 }
 
-func (r Reference) asks(when access.ApproveWhen, user *access.User, object *access.ObjectType, q *access.Request, answering []access.Grant) bool {
+func (r Reference) asks(when access.ApproveWhen, user *access.User, object *access.ObjectType, q *access.Request, answering []held) bool {
 	switch {
 	case when.RowsOver != nil && q.Context.Rows != nil && *q.Context.Rows <= *when.RowsOver:
 		return false
 	case when.OtherDepartment && r.staysInDepartment(object, q):
 		return false
 	}
-	return when.ScopeAtMost == "" || r.widest(user, object, q.Record, answering) <= slices.Index(reaches, when.ScopeAtMost)
+	return when.ScopeAtMost == "" || r.widest(object, q.Record, answering) <= slices.Index(reaches, when.ScopeAtMost)
 }
 
 // staysInDepartment: all targets that were said lie in the record's department.
@@ -118,14 +118,14 @@ func (r Reference) staysInDepartment(object *access.ObjectType, q *access.Reques
 // reaches are the ways of taking a record in, from the narrowest; a selection of records counts as wider than any scope.
 var reaches = []string{"own", "involved", "subordinates", "department", "departmentAndBelow", "all"}
 
-func (r Reference) widest(user *access.User, object *access.ObjectType, record *access.Record, answering []access.Grant) int {
+func (r Reference) widest(object *access.ObjectType, record *access.Record, answering []held) int {
 	widest := -1
-	for _, g := range answering {
-		ways := g.Records.Scopes.Names()
+	for _, h := range answering {
+		ways := h.Records.Scopes.Names()
 		if record != nil {
-			ways = r.ways(user, object, g, record)
+			ways = r.ways(h.by, object, h.Grant, record)
 		}
-		if g.Records.Scopes == 0 {
+		if h.Records.Scopes == 0 {
 			return len(reaches)
 		}
 		for _, way := range ways {

@@ -1,0 +1,315 @@
+package access_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	. "github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/access/accesstest"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+func TestSharesAgreeWithTheReferenceOnRandomWorlds(t *testing.T) {
+	random, questions := accesstest.Random(t), accesstest.Questions(t)
+	counts, onlyShared := map[Effect]int{}, 0
+	for asked := 0; asked < questions; {
+		d := accesstest.NewWorld(random, accesstest.Small)
+		shares := accesstest.NewShares(random, d, 40)
+		own := NewPolicy(Resolve(d).Facts)
+		policy, plain := own.WithShares(shares), accesstest.Reference{Declarations: d, Shares: shares}
+		for range min(questionsPerWorld, questions-asked) {
+			asked++
+			now, q := accesstest.NewQuestionOfShares(random, d, shares)
+			levels := make([]Level, len(q.Fields))
+			effect, want := policy.Decide(now, q, levels), plain.Judge(now, q)
+			if effect != want.Effect || !slices.Equal(levels, want.Levels) {
+				t.Fatalf("question %d at %d: %+v record %+v: engine says %s %v, reference %s %v (%s)", asked, now, q, q.Record, effect, levels, want.Effect, want.Levels, want.By)
+			}
+			if e := policy.Explain(now, q); e.Effect != effect || !slices.Equal(e.Levels, levels) {
+				t.Fatalf("question %d at %d: %+v: Explain says %s %v, Decide %s %v", asked, now, q, e.Effect, e.Levels, effect, levels)
+			}
+			counts[effect]++
+			if effect == Allow && own.Decide(now, q, nil) != Allow {
+				onlyShared++
+			}
+		}
+	}
+	t.Logf("decisions: %v, %d by shares alone", counts, onlyShared)
+	if onlyShared < questions/20 || counts[Deny] < questions/4 {
+		t.Errorf("the questions prove little: %v, %d by shares alone", counts, onlyShared)
+	}
+}
+
+func TestAShareGivesNothingThatItsMakerLacks(t *testing.T) {
+	random := accesstest.Random(t)
+	given := 0
+	for range 40 {
+		d := accesstest.NewOrganisation(random, accesstest.Small)
+		all := accesstest.NewShares(random, d, 40)
+		own := NewPolicy(Resolve(d).Facts)
+		for range 200 {
+			one := all[random.IntN(len(all))]
+			policy := own.WithShares([]ShareFact{one})
+			now, q := accesstest.NewQuestionOfShares(random, d, []ShareFact{one})
+			if q.Record == nil || slices.Contains([]string{"update", "create", "unmask"}, q.Action) {
+				continue // fields decide there, or levels rise
+			}
+			before, after, makers := make([]Level, len(q.Fields)), make([]Level, len(q.Fields)), make([]Level, len(q.Fields))
+			was, is := own.Decide(now, q, before), policy.Decide(now, q, after)
+			asMaker := *q
+			asMaker.User = one.Maker
+			has := own.Decide(now, &asMaker, makers)
+			if is == Allow && was != Allow {
+				given++
+				if has != Allow || !one.Window.Active(now) {
+					t.Fatalf("at %d %+v gives %+v, which the maker is answered with %s", now, one, q, has)
+				}
+			}
+			for i := range after {
+				if is == Allow && has == Allow && after[i] > max(before[i], makers[i], levelOf(own, now, q, i)) {
+					t.Fatalf("at %d %+v raises %s to %s, the maker has %s", now, one, q.Fields[i], after[i], makers[i])
+				}
+			}
+		}
+	}
+	if given < 100 {
+		t.Errorf("%d questions were answered by a share alone: this proves little", given)
+	}
+}
+
+// levelOf is what somebody has of a field by their own grants, also where the action is not theirs.
+func levelOf(own *Policy, now schedule.Instant, q *Request, field int) Level {
+	level := LevelNone
+	for _, action := range []string{"read", "delete", "export", "transfer", "assign", "share"} {
+		asked, levels := *q, []Level{LevelNone}
+		asked.Action, asked.Fields = action, q.Fields[field:field+1]
+		if own.Decide(now, &asked, levels) == Allow {
+			level = max(level, levels[0])
+		}
+	}
+	return level
+}
+
+func TestAFilterTakesInJustTheRecordsThatAreSharedOrOnesOwn(t *testing.T) {
+	random := accesstest.Random(t)
+	in, shared := 0, 0
+	for range 30 {
+		d := accesstest.NewOrganisation(random, accesstest.Small)
+		shares := accesstest.NewShares(random, d, 40)
+		policy, plain := NewPolicy(Resolve(d).Facts).WithShares(shares), accesstest.Reference{Declarations: d, Shares: shares}
+		for range 400 {
+			now, q := accesstest.NewQuestionOfShares(random, d, shares)
+			if q.Record == nil {
+				continue
+			}
+			q.Action, q.Fields = ActionRead, nil
+			want := plain.Judge(now, q)
+			o := d.ObjectTypes[slices.IndexFunc(d.ObjectTypes, func(o *ObjectType) bool { return o.Name == q.Object })]
+			f := policy.Filter(now, q)
+			f.Clauses = slices.DeleteFunc(f.Clauses, func(c Clause) bool { return len(c.Among) > 0 && !slices.Contains(c.Among, q.Record.ID) })
+			if got := takesIn(f, o, q.Record); got != (want.Effect == Allow) {
+				t.Fatalf("at %d: %+v record %+v: the filter says %v, the reference %s: %+v", now, q, q.Record, got, want.Effect, f)
+			} else if got {
+				in++
+			}
+			if want.Effect == Allow && !slices.ContainsFunc(want.By, func(by string) bool { return by != "shared" }) {
+				shared++
+			}
+		}
+	}
+	if shared < 100 {
+		t.Errorf("%d of %d records were in a filter by a share alone: this proves little", shared, in)
+	}
+}
+
+// sharing is ann's share of her customer c-1 with bob, until 100.
+func sharing(change func(*ShareFact)) ShareFact {
+	s := ShareFact{ID: "s-1", Maker: "ann", Recipient: "bob", Object: "customer", Record: "c-1", Actions: []string{"read", "update"}, Level: LevelRead,
+		Window: schedule.Window{NotAfter: 100}}
+	change(&s)
+	return s
+}
+
+func TestShares(t *testing.T) {
+	as := func(change func(*ShareFact)) ShareFact { return sharing(change) }
+	plain := as(func(*ShareFact) {})
+	none := func(*Declarations) {}
+	for name, c := range map[string]struct {
+		share  ShareFact
+		world  func(*Declarations)
+		ask    func(*Request)
+		at     schedule.Instant
+		want   Effect
+		levels string
+	}{
+		"the recipient reads what the maker reads":              {share: plain, world: none, want: Allow, levels: "read masked none"},
+		"a share of edit gives the edit of the maker":           {share: as(func(s *ShareFact) { s.Level = LevelEdit }), world: none, want: Allow, levels: "edit masked none"},
+		"edit without update is read":                           {share: as(func(s *ShareFact) { s.Level, s.Actions = LevelEdit, []string{"read"} }), world: none, want: Allow, levels: "read masked none"},
+		"only the fields that it names":                         {share: as(func(s *ShareFact) { s.Restricted, s.OnlyFields = true, []string{"phone"} }), world: none, want: Allow, levels: "none masked none"},
+		"no more of them than its level":                        {share: as(func(s *ShareFact) { s.Level = LevelMasked }), world: none, want: Allow, levels: "masked masked none"},
+		"an action that it does not name":                       {share: as(func(s *ShareFact) { s.Actions = []string{"update"} }), world: none, want: Deny},
+		"an action that the maker does not have":                {share: as(func(s *ShareFact) { s.Actions = []string{"read", "delete"} }), world: none, ask: func(q *Request) { q.Action = "delete" }, want: Deny},
+		"another record of the maker's":                         {share: plain, world: none, ask: func(q *Request) { q.Record.ID = "c-2" }, want: Deny},
+		"a record without an id":                                {share: plain, world: none, ask: func(q *Request) { q.Record.ID = "" }, want: Deny},
+		"another object with a record of that id":               {share: plain, world: holding("ann", Grant{Object: "lead", Actions: []string{"read"}, Records: Records{Scopes: ScopeAll}}), ask: func(q *Request) { q.Object, q.Fields = "lead", nil }, want: Deny},
+		"the record once it is somebody else's":                 {share: plain, world: none, ask: func(q *Request) { q.Record.Owner = "boss" }, want: Deny},
+		"the last second":                                       {share: plain, world: none, at: 99, want: Allow, levels: "read masked none"},
+		"the end":                                               {share: plain, world: none, at: 100, want: Deny},
+		"a share that has not begun":                            {share: as(func(s *ShareFact) { s.Window.NotBefore = 1 }), world: none, want: Deny},
+		"the maker is away":                                     {share: plain, world: userState("ann", StateSuspended), want: Deny},
+		"the maker has left":                                    {share: plain, world: userState("ann", StateDeparted), want: Deny},
+		"the maker is revoked":                                  {share: plain, world: revoked(KindUser, "ann"), want: Deny},
+		"what the maker had it from is revoked":                 {share: plain, world: revoked(KindRole, "role-of-ann"), want: Deny},
+		"the recipient is away":                                 {share: plain, world: userState("bob", StateSuspended), want: Deny},
+		"the recipient is revoked":                              {share: plain, world: revoked(KindUser, "bob"), want: Deny},
+		"somebody else":                                         {share: plain, world: none, ask: func(q *Request) { q.User = "eve" }, want: Deny},
+		"an external without named fields":                      {share: as(func(s *ShareFact) { s.Recipient = "guest" }), world: none, ask: func(q *Request) { q.User = "guest" }, want: Deny},
+		"an external with named fields":                         {share: as(func(s *ShareFact) { s.Recipient, s.Restricted, s.OnlyFields = "guest", true, []string{"name"} }), world: none, ask: func(q *Request) { q.User = "guest" }, want: Allow, levels: "read none none"},
+		"what creates is not shared":                            {share: as(func(s *ShareFact) { s.Actions = []string{"create", "read"} }), world: none, ask: func(q *Request) { q.Action, q.Fields = "create", nil }, want: Deny},
+		"sharing is not shared":                                 {share: as(func(s *ShareFact) { s.Actions = []string{"share", "read"} }), world: none, ask: func(q *Request) { q.Action = "share" }, want: Deny},
+		"a guardrail denies the recipient":                      {share: plain, world: ruled(GuardrailRule{Deny: &DenyRule{Target: on("customer", "read"), When: DenyWhen{Channels: []string{"mobile"}}}}), ask: func(q *Request) { q.Context.Channel = "mobile" }, want: Deny},
+		"a guardrail lets the recipient":                        {share: plain, world: ruled(GuardrailRule{Deny: &DenyRule{Target: on("customer", "read"), When: DenyWhen{Channels: []string{"mobile"}}}}), ask: func(q *Request) { q.Context.Channel = "web" }, want: Allow, levels: "read masked none"},
+		"a cap holds for the recipient":                         {share: plain, world: ruled(GuardrailRule{Cap: &CapRule{Objects: []string{"customer"}, Fields: []string{"name"}, Level: "masked"}}), want: Allow, levels: "masked masked none"},
+		"what the maker needs approval for, the recipient does": {share: plain, world: ruled(GuardrailRule{Approve: &ApproveRule{Target: on("customer", "read"), When: ApproveWhen{ScopeAtMost: "own"}, By: []Approver{{User: "boss"}}}}), want: NeedsApproval},
+		"and not where somebody approved":                       {share: plain, world: ruled(GuardrailRule{Approve: &ApproveRule{Target: on("customer", "read"), When: ApproveWhen{ScopeAtMost: "own"}, By: []Approver{{User: "boss"}}}}), ask: func(q *Request) { q.Context.ApprovedBy = []string{"boss"} }, want: Allow, levels: "read masked none"},
+		"a list that has the record":                            {share: plain, world: none, ask: func(q *Request) { q.Record = nil }, want: Allow, levels: "read masked none"},
+		"a list of which the maker has nothing":                 {share: plain, world: revoked(KindRole, "role-of-ann"), ask: func(q *Request) { q.Record = nil }, want: Deny},
+		"a list of an action that is not shared":                {share: plain, world: none, ask: func(q *Request) { q.Record, q.Action = nil, "export" }, want: Deny},
+		"an object that is off":                                 {share: plain, world: func(d *Declarations) { d.ObjectTypes[0].Disabled = true }, want: Deny},
+		"a maker whom nobody knows":                             {share: as(func(s *ShareFact) { s.Maker = "stranger" }), world: none, want: Deny},
+		"with oneself":                                          {share: as(func(s *ShareFact) { s.Recipient = "ann" }), world: revoked(KindRole, "role-of-ann"), ask: func(q *Request) { q.User = "ann" }, want: Deny},
+	} {
+		d := officeThatShares()
+		holding("ann", Grant{Object: "customer", Actions: []string{"read", "update", "share", "create"}, Records: Records{Scopes: ScopeOwn}})(&d)
+		c.world(&d)
+		q := &Request{User: "bob", Action: "read", Object: "customer", Record: &Record{ID: "c-1", Owner: "ann", Department: "east-1"}, Fields: []string{"name", "phone", "limit"}}
+		if c.ask != nil {
+			c.ask(q)
+		}
+		policy := NewPolicy(Resolve(d).Facts).WithShares([]ShareFact{c.share})
+		levels := make([]Level, len(q.Fields))
+		effect := policy.Decide(c.at, q, levels)
+		if effect != c.want || (c.levels != "" && levelsText(levels) != c.levels) {
+			t.Errorf("%s: %s %s, want %s %s", name, effect, levelsText(levels), c.want, c.levels)
+		}
+		if e := policy.Explain(c.at, q); e.Effect != effect {
+			t.Errorf("%s: Explain says %s", name, e.Effect)
+		}
+	}
+}
+
+// officeThatShares is the office with what sharing needs.
+func officeThatShares() Declarations {
+	d := office()
+	for _, o := range d.ObjectTypes {
+		o.Actions, o.Disabled = append(slices.Clone(o.Actions), "delete", "share"), false
+	}
+	d.Users = append(d.Users, &User{Name: "eve", Type: UserEmployee, State: StateActive}, &User{Name: "guest", Type: UserExternal, State: StateActive})
+	return d
+}
+
+func userState(name string, state UserState) func(*Declarations) {
+	return func(d *Declarations) {
+		d.Users[slices.IndexFunc(d.Users, func(u *User) bool { return u.Name == name })].State = state
+	}
+}
+
+func revoked(kind Kind, name string) func(*Declarations) {
+	return func(d *Declarations) {
+		d.Revocations = append(d.Revocations, &Revocation{Name: "stop", Target: Ref{Kind: kind, Name: name}})
+	}
+}
+
+func levelsText(levels []Level) string {
+	var names []string
+	for _, l := range levels {
+		names = append(names, l.String())
+	}
+	return strings.Join(names, " ")
+}
+
+func TestSharesDoNotChain(t *testing.T) {
+	d := officeThatShares()
+	holding("ann", customers(ScopeOwn, "read", "share"))(&d)
+	second := sharing(func(s *ShareFact) { s.ID, s.Maker, s.Recipient = "s-2", "bob", "boss" })
+	q := &Request{User: "boss", Action: "read", Object: "customer", Record: &Record{ID: "c-1", Owner: "ann"}}
+	policy := NewPolicy(Resolve(d).Facts).WithShares([]ShareFact{sharing(func(*ShareFact) {}), second})
+	if got := policy.Decide(0, q, nil); got != Deny {
+		t.Errorf("who was given a share passed it on: %s", got)
+	}
+	q.User = "bob"
+	if got := policy.Decide(0, q, nil); got != Allow {
+		t.Errorf("the first share: %s", got)
+	}
+	if got := policy.OwnActions(0, "bob", "customer", q.Record); len(got) != 0 {
+		t.Errorf("bob may share %v", got)
+	}
+	if got := policy.OwnActions(0, "ann", "customer", q.Record); !slices.Equal(got, []string{"read", "share"}) {
+		t.Errorf("ann may share %v", got)
+	}
+}
+
+func TestAShareIsExplainedByItsMakersAccess(t *testing.T) {
+	d := office()
+	holding("ann", customers(ScopeOwn, "read"))(&d)
+	policy := NewPolicy(Resolve(d).Facts)
+	shares := []ShareFact{sharing(func(s *ShareFact) { s.Window.NotAfter = 1_800_000_000 })}
+	q := &Request{User: "bob", Action: "read", Object: "customer", Record: &Record{ID: "c-1", Owner: "ann"}}
+	e := policy.WithShares(shares).Explain(0, q)
+	const want = "shared by ann until 2027-01-15T08:00:00Z, who has role-of-ann:read=own by UserBinding/binding-of-ann"
+	if len(e.Causes) != 1 || e.Causes[0].Text != want || e.Causes[0].Owner != (Ref{KindShare, "s-1"}) || e.Causes[0].Until != 1_800_000_000 {
+		t.Errorf("causes %+v, want %q", e.Causes, want)
+	}
+	q.Record.Owner = "boss"
+	if e := policy.WithShares(shares).Explain(0, q); e.NearestMiss != "ann shares it, and does not hold read on it now" {
+		t.Errorf("nearest miss %q", e.NearestMiss)
+	}
+	if e := policy.WithShares(shares).Explain(1_800_000_000, q); e.NearestMiss != "ann shared it until 2027-01-15T08:00:00Z" {
+		t.Errorf("nearest miss %q", e.NearestMiss)
+	}
+}
+
+func TestTheEndOfAShareIsABoundary(t *testing.T) {
+	own := NewPolicy(Resolve(office()).Facts)
+	policy := own.WithShares([]ShareFact{sharing(func(s *ShareFact) { s.Window.NotBefore = 10 })})
+	for now, want := range map[schedule.Instant]schedule.Instant{9: 10, 10: 100, 99: 100, 100: schedule.Forever} {
+		if got := policy.NextBoundary(now); got != want {
+			t.Errorf("after %d: %s, want %s", now, got, want)
+		}
+	}
+	if got := own.NextBoundary(9); got != schedule.Forever {
+		t.Errorf("the policy without shares has a boundary at %s", got)
+	}
+}
+
+func TestSharesDoNotAllocateAndLeaveThePolicyAsItWas(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	d := accesstest.NewOrganisation(random, accesstest.Small)
+	d.Guardrails = accesstest.NewGuardrails(random, d)
+	shares := accesstest.NewShares(random, d, 100)
+	own := NewPolicy(Resolve(d).Facts)
+	policy := own.WithShares(shares)
+	levels := make([]Level, 3)
+	type asked struct {
+		now schedule.Instant
+		q   *Request
+	}
+	questions := make([]asked, 500)
+	for i := range questions {
+		now, q := accesstest.NewQuestionOfShares(random, d, shares)
+		q.Context.ApprovedBy = nil
+		questions[i] = asked{now, q}
+	}
+	i := 0
+	if n := testing.AllocsPerRun(len(questions), func() { a := questions[i%len(questions)]; policy.Decide(a.now, a.q, levels); i++ }); n != 0 {
+		t.Errorf("a decision allocates %v times", n)
+	}
+	plain := accesstest.Reference{Declarations: d}
+	for _, a := range questions {
+		if want, _ := plain.Decide(a.now, a.q); own.Decide(a.now, a.q, levels) != want || policy.WithShares(nil).Decide(a.now, a.q, levels) != want {
+			t.Fatalf("a share changed the policy that it was not given to: %+v", a.q)
+		}
+	}
+}
