@@ -1,5 +1,7 @@
 package access
 
+import "slices"
+
 // AccessFrom says whose record decides about a record of the object; the zero value says that its own does, or that
 // nobody declares the object.
 func (p *Policy) AccessFrom(name string) AccessFrom {
@@ -26,6 +28,16 @@ func (p *Policy) HasField(name, field string) bool {
 	}
 	_, known = p.objects[id].fields.find(field)
 	return known
+}
+
+// Compares says whether a condition of a grant asks for the field of the object: of what is known of a record, other
+// attributes decide nothing.
+func (p *Policy) Compares(name, field string) bool {
+	id, known := p.objectIDs.find(name)
+	if !known {
+		return false
+	}
+	return slices.Contains(p.objects[id].compared, field) || (p.revoked != nil && p.revoked.Compares(name, field))
 }
 
 // Users are all accounts, in no particular order. The caller must not change the list.

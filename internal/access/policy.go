@@ -104,6 +104,7 @@ type object struct {
 
 	// conditions are the distinct sets of conditions of the object's tuples.
 	conditions [][]WhereFact
+	compared   []string // the fields that these ask for
 
 	guards   []guards  // by action; nil where no rule is about the object
 	ceiling  []uint64  // of gains, which no tuple reaches above; nil where nothing is capped

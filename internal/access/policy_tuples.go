@@ -120,6 +120,11 @@ func (b *policyBuilder) indexConditions(o *object, where []WhereFact) int32 {
 	i := int32(len(o.conditions))
 	b.conditions[key] = i
 	o.conditions = append(o.conditions, where)
+	for _, w := range where {
+		if !slices.Contains(o.compared, w.Field) {
+			o.compared = append(o.compared, w.Field)
+		}
+	}
 	return i
 }
 

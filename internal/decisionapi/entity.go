@@ -8,19 +8,17 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
-// The entities that a body names, as they are written: an object is not yet looked up, and what an entity lacks or holds
+// The entities that a body names, as they are written; nil where they are not given: an object is not yet looked up, and what an entity lacks or holds
 // wrongly is its own fault, which counts only where the entity does.
 
 // subject is who asks to do something. Facts about the subject are not read: departments and roles are the policy's.
 type subject struct {
-	given     bool
 	kind, id  string
 	malformed error
 }
 
 // action is what is to be done.
 type action struct {
-	given      bool
 	name       string
 	properties []property
 	malformed  error
@@ -28,7 +26,6 @@ type action struct {
 
 // resource is what it is to be done to.
 type resource struct {
-	given bool
 	// object is its type. named says that there is an id, which may be "": no record.
 	object, id string
 	named      bool
@@ -38,7 +35,6 @@ type resource struct {
 
 // circumstances are a question's context.
 type circumstances struct {
-	given     bool
 	access    access.Context
 	fields    []string
 	explain   bool
@@ -50,8 +46,12 @@ type circumstances struct {
 type property struct {
 	name string
 	form propertyForm
-	// text is the value, or that of the id where it is a reference; texts those of a list.
-	text  string
+	text string
+	// more is there for a list, a reference, and what is malformed.
+	more *propertyMore
+}
+
+type propertyMore struct {
 	texts []string
 	// record is what is said of the record that a reference names.
 	record    []property
@@ -68,6 +68,37 @@ const (
 	formReference
 )
 
+// spare is memory for what most bodies hold once. Of what comes again each has its own.
+type spare struct {
+	subject       spareOf[subject]
+	action        spareOf[action]
+	resource      spareOf[resource]
+	circumstances spareOf[circumstances]
+	properties    [8]property
+	taken         bool // the properties are
+}
+
+type spareOf[T any] struct {
+	value T
+	taken bool
+}
+
+func (s *spareOf[T]) take() *T {
+	if s.taken {
+		return new(T)
+	}
+	s.taken = true
+	return &s.value
+}
+
+func (s *spare) takeProperties() []property {
+	if s.taken {
+		return make([]property, 0, 4)
+	}
+	s.taken = true
+	return s.properties[:0]
+}
+
 // apart reads something whose faults are its own.
 func (r *reader) apart(read func()) error {
 	before := r.fault
@@ -78,8 +109,12 @@ func (r *reader) apart(read func()) error {
 	return fault
 }
 
-func (r *reader) subject() (s subject) {
-	s.given = r.kind() != 'n'
+func (r *reader) subject() *subject {
+	if r.kind() == 'n' {
+		r.raw()
+		return nil
+	}
+	s := r.spare.subject.take()
 	s.malformed = r.apart(func() {
 		for name := range r.members() {
 			switch name {
@@ -93,8 +128,12 @@ func (r *reader) subject() (s subject) {
 	return s
 }
 
-func (r *reader) action() (a action) {
-	a.given = r.kind() != 'n'
+func (r *reader) action() *action {
+	if r.kind() == 'n' {
+		r.raw()
+		return nil
+	}
+	a := r.spare.action.take()
 	a.malformed = r.apart(func() {
 		for name := range r.members() {
 			switch name {
@@ -108,8 +147,12 @@ func (r *reader) action() (a action) {
 	return a
 }
 
-func (r *reader) resource() (s resource) {
-	s.given = r.kind() != 'n'
+func (r *reader) resource() *resource {
+	if r.kind() == 'n' {
+		r.raw()
+		return nil
+	}
+	s := r.spare.resource.take()
 	s.malformed = r.apart(func() {
 		for name := range r.members() {
 			switch name {
@@ -126,8 +169,12 @@ func (r *reader) resource() (s resource) {
 	return s
 }
 
-func (r *reader) circumstances(options *Options) (c circumstances) {
-	c.given = r.kind() != 'n'
+func (r *reader) circumstances(options *Options) *circumstances {
+	if r.kind() == 'n' {
+		r.raw()
+		return nil
+	}
+	c := r.spare.circumstances.take()
 	c.malformed = r.apart(func() {
 		for name := range r.members() {
 			switch name {
@@ -174,9 +221,14 @@ func (r *reader) target(c *access.Context) {
 // nothing is known, is about a record and not about any.
 func (r *reader) properties() (list []property) {
 	for name := range r.members() {
-		p := property{name: name}
-		p.malformed = r.apart(func() { r.property(&p) })
-		list = append(list, p)
+		if list == nil {
+			list = r.spare.takeProperties()
+		}
+		list = append(list, property{name: name})
+		p := &list[len(list)-1]
+		if malformed := r.apart(func() { r.property(p) }); malformed != nil {
+			p.more = &propertyMore{malformed: malformed}
+		}
 	}
 	return list
 }
@@ -191,13 +243,26 @@ func (r *reader) property(p *property) {
 	case '0':
 		p.form, p.text = formScalar, r.number()
 	case '[':
-		p.form, p.texts = formList, r.attributeList()
+		p.form, p.more = formList, &propertyMore{texts: r.attributeList()}
 	case '{':
-		p.form = formReference
-		p.record = r.properties()
+		p.form, p.more = formReference, &propertyMore{record: r.properties()}
 	default:
 		r.raw()
 	}
+}
+
+func (p *property) malformed() error {
+	if p.more == nil {
+		return nil
+	}
+	return p.more.malformed
+}
+
+func (p *property) texts() []string {
+	if p.more == nil {
+		return nil
+	}
+	return p.more.texts
 }
 
 func (r *reader) number() string {
@@ -225,8 +290,8 @@ func (r *reader) attributeList() (list []string) {
 
 // recordOf is what the properties, at a place in the body, say of a record of the object. Attributes that it does not
 // declare are ignored.
-func recordOf(policy *access.Policy, object string, properties []property, at string) (*access.Record, error) {
-	record := &access.Record{}
+func (d *drafts) recordOf(policy *access.Policy, object string, properties []property, at string) (*access.Record, error) {
+	record := d.record()
 	from := policy.AccessFrom(object)
 	for i := range properties {
 		p := &properties[i]
@@ -236,20 +301,20 @@ func recordOf(policy *access.Policy, object string, properties []property, at st
 		if !policy.HasField(object, p.name) {
 			continue
 		}
-		if p.form == formReference && p.name == from.Field && from.Object != "" {
-			parent, err := recordOf(policy, from.Object, p.record, at+"."+shown(p.name))
+		if p.form == formReference && p.malformed() == nil && p.name == from.Field && from.Object != "" {
+			parent, err := d.recordOf(policy, from.Object, p.more.record, at+"."+shown(p.name))
 			if err != nil {
 				return nil, err
 			}
 			record.Parent = parent
 		}
-		values, err := p.values(at)
+		values, err := p.values(d, at)
 		if err != nil {
 			return nil, err
 		}
-		if len(values) > 0 {
+		if len(values) > 0 && policy.Compares(object, p.name) {
 			if record.Attributes == nil {
-				record.Attributes = make(map[string][]string, len(properties))
+				record.Attributes = make(map[string][]string, 1)
 			}
 			record.Attributes[p.name] = values
 		}
@@ -270,38 +335,38 @@ func (p *property) setFact(record *access.Record, at string) error {
 	case "creator":
 		fact = &record.Creator
 	case "participants":
-		if p.malformed == nil && p.form != formList && p.form != formNull {
+		if p.malformed() == nil && p.form != formList && p.form != formNull {
 			return p.fault(at, "want a list of texts")
 		}
-		record.Participants = p.texts
-		return p.malformed
+		record.Participants = p.texts()
+		return p.malformed()
 	default:
 		return nil
 	}
-	if p.malformed == nil && p.form != formText && p.form != formNull {
+	if p.malformed() == nil && p.form != formText && p.form != formNull {
 		return p.fault(at, "want a text")
 	}
 	*fact = p.text
-	return p.malformed
+	return p.malformed()
 }
 
 // values are what a condition compares. A reference counts as the id that it names.
-func (p *property) values(at string) ([]string, error) {
-	if p.malformed != nil {
-		return nil, p.malformed
+func (p *property) values(d *drafts, at string) ([]string, error) {
+	if p.malformed() != nil {
+		return nil, p.malformed()
 	}
 	switch p.form {
 	case formText, formScalar:
-		return []string{p.text}, nil
+		return d.list(p.text), nil
 	case formList:
-		return p.texts, nil
+		return p.texts(), nil
 	case formReference:
-		for i := range p.record {
-			if id := &p.record[i]; id.name == "id" && id.form != formReference {
-				return id.values(at)
+		for i := range p.more.record {
+			if id := &p.more.record[i]; id.name == "id" && id.form != formReference {
+				return id.values(d, at)
 			}
 		}
-		if slices.ContainsFunc(p.record, func(id property) bool { return id.name == "id" }) {
+		if slices.ContainsFunc(p.more.record, func(id property) bool { return id.name == "id" }) {
 			return nil, p.fault(at, "want a text, a number, true or false, or a list of texts")
 		}
 	}

@@ -12,7 +12,7 @@ import (
 func TestAnAttributeIsReadFromARequestAsFromAFileOfRecords(t *testing.T) {
 	policy := access.NewPolicy(access.Resolve(access.Declarations{ObjectTypes: []*access.ObjectType{
 		{Name: "customer", Actions: []string{"read"}, Fields: []access.Field{{Name: "region", Class: access.ClassPublic}}},
-	}}).Facts)
+	}, Roles: []*access.Role{{Name: "asks", Grants: []access.Grant{{Object: "customer", Actions: []string{"read"}, Records: access.Records{Scopes: access.ScopeAll}, Where: []access.Condition{{Field: "region", Operator: access.OperatorExists}}}}}}}).Facts)
 	for _, text := range []string{
 		`null`, `"east"`, `"cafe\u0301"`, `""`, `7`, `-7`, `7.0`, `1e3`, `0.1`, `9223372036854775807`, `9223372036854775808`, `-0`, `true`, `false`,
 		`[]`, `["a","b"]`, `["e\u0301"]`, `[1]`, `[["a"]]`, `[null]`, `["a",true]`, `1e400`,
@@ -23,7 +23,7 @@ func TestAnAttributeIsReadFromARequestAsFromAFileOfRecords(t *testing.T) {
 		if err := r.end(); err != nil {
 			t.Fatal(err)
 		}
-		record, err := recordOf(policy, "customer", s.properties, "resource.properties")
+		record, err := new(drafts).recordOf(policy, "customer", s.properties, "resource.properties")
 		want, wrong := attributeOfFile(text)
 		if (err != nil) != (wrong != nil) || (err == nil && !slices.Equal(record.Attributes["region"], want)) {
 			t.Errorf("%s is read as %v (%v), from a file as %q (%v)", text, record, err, want, wrong)

@@ -34,10 +34,10 @@ func (a *asked) evaluate(e *entities) (*Reply, error) {
 }
 
 // question maps the entities to a request. What the source knows of the record stands in place of what the caller says of
-// it: else whoever asks could say that the record is their own.
+// it: else whoever asks could say that the record is their own. The question is there until the next one is read.
 func (a *asked) question(e *entities) (*question, error) {
-	q, err := e.question(a.policy)
-	if err != nil {
+	q := &a.work.question
+	if err := e.question(q, a.policy); err != nil {
 		return nil, err
 	}
 	if source, knows := a.source.(RecordSource); knows && q.request.Record != nil && q.request.Action != access.ActionCreate {
@@ -53,9 +53,8 @@ func (a *asked) instant(q *question) (schedule.Instant, error) {
 	if q.at == nil {
 		return a.now()
 	}
-	at := *q.at
-	a.now = func() (schedule.Instant, error) { return at, nil }
-	return at, nil
+	a.instantKnown, a.instantNow, a.instantFault = true, *q.at, nil
+	return *q.at, nil
 }
 
 // The semantics of several questions: whether one answer makes the rest needless.
@@ -169,36 +168,55 @@ func faulty(err error) *Reply {
 
 // answer decides, and tells as much as was asked.
 func (q *question) answer(policy *access.Policy, now schedule.Instant) *Reply {
-	effect, levels := access.Deny, make([]access.Level, len(q.request.Fields))
-	var obligations []access.Obligation
-	var context ReplyContext
-	switch {
-	case q.subjectType != subjectUser:
-		if q.explain {
-			context.Reasons = []string{fmt.Sprintf("unknown subject type %s; it has user", shown(q.subjectType))}
-			context.Causes = []Cause{{Text: context.Reasons[0]}}
-		}
-	case q.explain:
-		explanation := policy.Explain(now, &q.request)
-		effect, levels, obligations = explanation.Effect, explanation.Levels, explanation.Obligations
-		context.explain(policy, now, &q.request, explanation)
-	default:
-		if effect = policy.Decide(now, &q.request, levels); effect == access.NeedsApproval {
-			obligations = policy.Explain(now, &q.request).Obligations
-		}
+	if q.subjectType != subjectUser {
+		return q.answerNobody()
 	}
+	if q.explain {
+		return q.answerWithReasons(policy, now)
+	}
+	levels := make([]access.Level, len(q.request.Fields))
+	switch effect := policy.Decide(now, &q.request, levels); {
+	case effect == access.NeedsApproval:
+		return q.reply(effect, levels, policy.Explain(now, &q.request).Obligations)
+	case len(levels) > 0:
+		return q.reply(effect, levels, nil)
+	case effect == access.Allow:
+		return allowed
+	}
+	return denied
+}
+
+// answerNobody answers for a subject that is no user: it has no access.
+func (q *question) answerNobody() *Reply {
+	reply := q.reply(access.Deny, make([]access.Level, len(q.request.Fields)), nil)
+	if q.explain {
+		reason := fmt.Sprintf("unknown subject type %s; it has user", shown(q.subjectType))
+		reply.Context.Reasons, reply.Context.Causes = []string{reason}, []Cause{{Text: reason}}
+	}
+	return reply
+}
+
+func (q *question) answerWithReasons(policy *access.Policy, now schedule.Instant) *Reply {
+	e := policy.Explain(now, &q.request)
+	reply := q.reply(e.Effect, e.Levels, e.Obligations)
+	reply.Context.explain(policy, now, &q.request, e)
+	return reply
+}
+
+func (q *question) reply(effect access.Effect, levels []access.Level, obligations []access.Obligation) *Reply {
+	context := &ReplyContext{}
 	for _, o := range obligations {
 		context.Obligations = append(context.Obligations, Obligation{Type: ObligationApproval, Approvers: o.Approvers, Guardrail: o.Guardrail})
 	}
-	if len(q.request.Fields) > 0 {
+	if len(levels) > 0 {
 		context.Fields = make(map[string]string, len(levels))
 		for i, name := range q.request.Fields {
 			context.Fields[name] = levels[i].String()
 		}
 	}
 	reply := &Reply{Decision: effect == access.Allow}
-	if q.explain || len(context.Fields) > 0 || len(context.Obligations) > 0 {
-		reply.Context = &context
+	if q.explain || len(levels) > 0 || len(obligations) > 0 {
+		reply.Context = context
 	}
 	return reply
 }

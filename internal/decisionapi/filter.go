@@ -46,8 +46,8 @@ func (a *asked) filter() (any, error) {
 	if err := a.body.end(); err != nil {
 		return nil, err
 	}
-	q, err := e.question(a.policy)
-	if err != nil {
+	q := &a.work.question
+	if err := e.question(q, a.policy); err != nil {
 		return nil, err
 	}
 	now, err := a.instant(q)

@@ -1,17 +1,12 @@
 package decisionapi
 
 import (
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
@@ -29,35 +24,32 @@ const (
 	HeaderTime = "X-CRM-Access-Time"
 )
 
-const (
-	// maxAtOnce bounds how many requests hold a body in memory at the same time; further ones wait.
-	maxAtOnce = 64
-	// maxRequestID is the longest request id that is sent back.
-	maxRequestID = 256
-)
-
 // Options change how questions are answered.
 type Options struct {
 	// HonourTime makes context.time the instant of the decision: for tests and offline use only.
 	HonourTime bool
-	// NewID names a decision. Unset: a random name.
+	// NewID names a decision. Unset: a name that no other decision has.
 	NewID func() string
 	// BaseURL is where callers reach this API, for the metadata: never taken from what a caller sends.
 	BaseURL string
+	// Credentials say which applications may ask. Without, everybody may: then listen on loopback alone.
+	Credentials *Credentials
 }
 
-// New answers the AuthZEN endpoints below /{namespace}, and without it where one tenant is served.
+// New answers the endpoints below /{namespace}, and without it where one tenant is served.
 func New(source Source, options Options) http.Handler {
 	if options.NewID == nil {
-		options.NewID = rand.Text
+		options.NewID = newDecisionIDs().next
 	}
-	return &handler{source: source, options: options, slots: make(chan struct{}, maxAtOnce)}
+	return &handler{source: source, options: options, large: make(chan struct{}, maxLarge)}
 }
 
 type handler struct {
 	source  Source
 	options Options
-	slots   chan struct{}
+	// large has a place for each large body that may be in memory at the same time.
+	large chan struct{}
+	clock clockFace
 }
 
 // refusal is an answer that is no decision.
@@ -73,20 +65,44 @@ func refuse(status int, format string, args ...any) error {
 	return &refusal{status: status, what: fmt.Sprintf(format, args...)}
 }
 
+// Header values that every answer has. They are shared: nobody may change them.
+var (
+	applicationJSON = []string{"application/json"}
+	noStore         = []string{"no-store"} // no decision outlives the next boundary
+	noSniff         = []string{"nosniff"}
+)
+
+// The headers in canonical form, which http.Header.Set would have to find out.
+var (
+	requestIDKey  = http.CanonicalHeaderKey(HeaderRequestID)
+	revisionKey   = http.CanonicalHeaderKey(HeaderRevision)
+	decisionIDKey = http.CanonicalHeaderKey(HeaderDecisionID)
+	ageKey        = http.CanonicalHeaderKey(HeaderAge)
+	timeKey       = http.CanonicalHeaderKey(HeaderTime)
+)
+
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	if id := r.Header.Get(HeaderRequestID); id != "" && len(id) <= maxRequestID {
-		header.Set(HeaderRequestID, id)
+	if id := r.Header[requestIDKey]; len(id) > 0 {
+		header[requestIDKey] = id[:1]
 	}
-	header.Set("Cache-Control", "no-store") // no decision outlives the next boundary
-	header.Set("X-Content-Type-Options", "nosniff")
-	reply, err := h.answer(header, w, r)
-	if err == nil {
-		write(w, http.StatusOK, reply)
-		return
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
+	header["Content-Type"] = applicationJSON
+	work := workspaces.Get().(*workspace)
+	defer work.release()
+	reply, err := h.answer(work, w, r)
+	status := http.StatusOK
+	if err != nil {
+		reply, status = refusalOf(header, err)
 	}
-	status := http.StatusBadRequest
+	work.write(w, status, reply)
+}
+
+// refusalOf is the body of an answer that is no decision, with its status and headers.
+func refusalOf(header http.Header, err error) (reply any, status int) {
+	status = http.StatusBadRequest
 	var refused *refusal
 	if errors.As(err, &refused) {
 		status = refused.status
@@ -94,43 +110,49 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			header.Set("Allow", refused.allow)
 		}
 	}
-	if status == http.StatusServiceUnavailable {
+	switch status {
+	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", challenge)
 	}
-	write(w, status, map[string]string{"error": err.Error()})
-}
-
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(body) // who asked has gone away: there is nobody left to tell
+	return map[string]string{"error": err.Error()}, status
 }
 
 // asked is one request for a tenant, with the policy and the instant that answer it. All of a request is answered from
-// one state and at one instant.
+// one state and at one instant. Once the answer is written, nothing of it may be used any more.
 type asked struct {
 	*handler
 	tenant string
+	// application is who asks, as the credentials name it; "" where none are asked for.
+	application string
 	// id is the part of the path that an endpoint leaves open.
-	id     string
-	http   *http.Request
-	policy *access.Policy
+	id       string
+	http     *http.Request
+	snapshot Snapshot
+	policy   *access.Policy
 	// body is what a POST brings; an endpoint reads it to its end before it answers.
 	body *reader
-	now  func() (schedule.Instant, error)
+	work *workspace
+
+	instantKnown bool
+	instantNow   schedule.Instant
+	instantFault error
 }
 
-func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Request) (any, error) {
+func (h *handler) answer(work *workspace, w http.ResponseWriter, r *http.Request) (any, error) {
+	caller, err := h.options.Credentials.identify(r)
+	if err != nil {
+		return nil, err
+	}
 	if strings.HasPrefix(r.URL.Path, pathMetadata) {
-		return h.metadata(r)
+		return h.metadata(caller, r)
 	}
 	route, ok := served.find(r.URL.Path)
 	if !ok {
 		return nil, refuse(http.StatusNotFound, "nothing is served here: ask at /NAMESPACE%s", pathEvaluation)
 	}
-	tenant, err := h.tenant(route.tenant)
+	tenant, err := h.tenant(caller, route.tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -138,88 +160,78 @@ func (h *handler) answer(header http.Header, w http.ResponseWriter, r *http.Requ
 	if !ok {
 		return nil, route.methods.refuse(r.Method)
 	}
-	a := &asked{handler: h, tenant: tenant, id: route.id, http: r}
+	a := &work.asked
+	*a = asked{handler: h, tenant: tenant, application: caller.name(), id: route.id, http: r, work: work}
 	if r.Method == http.MethodPost {
-		release, err := a.readBody(w)
-		defer release()
-		if err != nil {
+		if err := a.readBody(w); err != nil {
 			return nil, err
 		}
 	}
-	snapshot, ok := h.source.Snapshot(tenant)
-	if !ok || snapshot.Policy == nil {
-		return nil, refuse(http.StatusServiceUnavailable, "the access of tenant %s has not been read yet: ask again soon", shown(tenant))
+	if a.snapshot, err = h.snapshot(tenant); err != nil {
+		return nil, err
 	}
-	a.policy, a.now = snapshot.Policy, storeTime(snapshot)
+	a.policy = a.snapshot.Policy
 	reply, err := answer(a)
 	if err != nil {
 		return nil, err
 	}
-	header.Set(HeaderRevision, snapshot.Revision)
-	header.Set(HeaderDecisionID, h.options.NewID())
-	if snapshot.Age != nil {
-		header.Set(HeaderAge, strconv.FormatInt(int64((snapshot.Age()+time.Second-1)/time.Second), 10))
-	}
-	if now, err := a.now(); err == nil {
-		header.Set(HeaderTime, now.String())
-	}
+	a.sign(w.Header())
 	return reply, nil
 }
 
-// readBody reads the body of the request, for the endpoint to read what is in it. release lets the next request have its
-// place; nothing of a.body may be used afterwards.
-func (a *asked) readBody(w http.ResponseWriter) (release func(), err error) {
-	r := a.http
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return func() {}, refuse(http.StatusBadRequest, "content type %s: send application/json", shown(r.Header.Get("Content-Type")))
+// sign sets the headers that say what the answer was made from. The values share one piece of memory.
+func (a *asked) sign(header http.Header) {
+	values := [4]string{a.snapshot.Revision, a.options.NewID()}
+	all := values[:]
+	header[revisionKey], header[decisionIDKey] = all[0:1:1], all[1:2:2]
+	if a.snapshot.Age != nil {
+		all[2] = strconv.FormatInt(int64((a.snapshot.Age()+time.Second-1)/time.Second), 10)
+		header[ageKey] = all[2:3:3]
 	}
-	select {
-	case a.slots <- struct{}{}:
-		release = func() { <-a.slots }
-	case <-r.Context().Done():
-		return func() {}, refuse(http.StatusServiceUnavailable, "too many questions at once")
+	if now, err := a.now(); err == nil {
+		all[3] = a.clock.show(now)
+		header[timeKey] = all[3:4:4]
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return release, refuse(http.StatusBadRequest, "the body is larger than %d MiB", MaxBody>>20)
-	case err != nil:
-		return release, refuse(http.StatusBadRequest, "the body could not be read to its end")
-	}
-	a.body = new(reader)
-	a.body.begin(body)
-	return release, nil
 }
 
-func hasMethod(r *http.Request, method string) error {
-	if r.Method == method {
-		return nil
+// now is the store's time, read once.
+func (a *asked) now() (schedule.Instant, error) {
+	if !a.instantKnown {
+		a.instantKnown = true
+		var err error
+		if a.instantNow, err = a.snapshot.Now(); err != nil {
+			a.instantFault = refuse(http.StatusServiceUnavailable, "cannot decide now: %v", err)
+		}
 	}
-	return &refusal{status: http.StatusMethodNotAllowed, what: fmt.Sprintf("method %s: ask with %s", shown(r.Method), method), allow: method}
+	return a.instantNow, a.instantFault
 }
 
-// tenant is the one that is named, or the only one.
-func (h *handler) tenant(name string) (string, error) {
-	tenants := h.source.Tenants()
-	switch {
-	case name == "" && len(tenants) == 1:
-		return tenants[0], nil
-	case name == "":
-		return "", refuse(http.StatusNotFound, "%d tenants are served: ask at /NAMESPACE%s", len(tenants), pathEvaluation)
-	case slices.Contains(tenants, name):
+// tenant is the one that is named, or the only one that the caller may ask for.
+func (h *handler) tenant(caller *application, name string) (string, error) {
+	if name != "" {
+		if !caller.mayAsk(name) {
+			return "", refuse(http.StatusForbidden, "%s may not ask for tenant %s", caller.name(), shown(name))
+		}
 		return name, nil
 	}
-	return "", refuse(http.StatusNotFound, "no tenant %s is served here", shown(name))
+	if only := caller.onlyTenant(); only != "" {
+		return only, nil
+	}
+	tenants := h.source.Tenants()
+	if len(tenants) == 1 && caller.mayAsk(tenants[0]) {
+		return tenants[0], nil
+	}
+	return "", refuse(http.StatusNotFound, "several tenants are served: ask at /NAMESPACE%s", pathEvaluation)
 }
 
-// storeTime is the store's time, read once.
-func storeTime(snapshot Snapshot) func() (schedule.Instant, error) {
-	return sync.OnceValues(func() (schedule.Instant, error) {
-		now, err := snapshot.Now()
-		if err != nil {
-			return 0, refuse(http.StatusServiceUnavailable, "cannot decide now: %v", err)
-		}
-		return now, nil
-	})
+// snapshot is the state that answers for a tenant.
+func (h *handler) snapshot(tenant string) (Snapshot, error) {
+	snapshot, ok := h.source.Snapshot(tenant)
+	switch {
+	case ok && snapshot.Policy != nil:
+		return snapshot, nil
+	case ok || slices.Contains(h.source.Tenants(), tenant):
+		return Snapshot{}, refuse(http.StatusServiceUnavailable, "the access of tenant %s has not been read yet: ask again soon", shown(tenant))
+	}
+	return Snapshot{}, refuse(http.StatusNotFound, "no tenant %s is served here", shown(tenant))
 }

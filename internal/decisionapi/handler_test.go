@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,8 +69,8 @@ type source struct {
 
 func (s *source) Tenants() []string { return s.names }
 
-func (s *source) Snapshot(string) (Snapshot, bool) {
-	return Snapshot{Policy: s.policy, Revision: "1.42", Now: func() (schedule.Instant, error) { return s.now, s.old }}, !s.unread
+func (s *source) Snapshot(tenant string) (Snapshot, bool) {
+	return Snapshot{Policy: s.policy, Revision: "1.42", Now: func() (schedule.Instant, error) { return s.now, s.old }}, !s.unread && slices.Contains(s.names, tenant)
 }
 
 func oneTenant() *source { return &source{names: []string{"acme"}, policy: company(), now: noon} }

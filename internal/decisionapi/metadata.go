@@ -2,6 +2,7 @@ package decisionapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -16,17 +17,17 @@ type Metadata struct {
 }
 
 // metadata answers GET /.well-known/authzen-configuration, and with /{namespace} behind it where several are served.
-func (h *handler) metadata(r *http.Request) (any, error) {
+func (h *handler) metadata(caller *application, r *http.Request) (any, error) {
 	name := strings.TrimPrefix(r.URL.Path, pathMetadata)
 	named, hasSlash := strings.CutPrefix(name, "/")
 	if (name != "" && !hasSlash) || (hasSlash && named == "") {
 		return nil, refuse(http.StatusNotFound, "nothing is served here: ask at %s", pathMetadata)
 	}
-	if _, err := h.tenant(named); err != nil {
+	if err := h.isServed(caller, named); err != nil {
 		return nil, err
 	}
-	if err := hasMethod(r, http.MethodGet); err != nil {
-		return nil, err
+	if r.Method != http.MethodGet {
+		return nil, methods{http.MethodGet: nil}.refuse(r.Method)
 	}
 	base := strings.TrimSuffix(h.options.BaseURL, "/") + name
 	m := &Metadata{
@@ -37,4 +38,13 @@ func (h *handler) metadata(r *http.Request) (any, error) {
 		m.SearchResource = base + pathSearchResource
 	}
 	return m, nil
+}
+
+// isServed says whether the caller may ask for the tenant, and there is one.
+func (h *handler) isServed(caller *application, named string) error {
+	tenant, err := h.tenant(caller, named)
+	if err == nil && !slices.Contains(h.source.Tenants(), tenant) {
+		err = refuse(http.StatusNotFound, "no tenant %s is served here", shown(tenant))
+	}
+	return err
 }

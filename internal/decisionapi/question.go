@@ -1,6 +1,8 @@
 package decisionapi
 
 import (
+	"cmp"
+
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
@@ -10,10 +12,10 @@ const subjectUser = "user"
 
 // entities are what a body asks about. Its other members are an endpoint's own.
 type entities struct {
-	subject  subject
-	action   action
-	resource resource
-	context  circumstances
+	subject  *subject
+	action   *action
+	resource *resource
+	context  *circumstances
 }
 
 // read reads a member if it is one of them.
@@ -32,18 +34,10 @@ func (e *entities) read(r *reader, name string, options *Options) {
 
 // or fills in what is not given from the defaults, each entity whole.
 func (e *entities) or(defaults *entities) {
-	if !e.subject.given {
-		e.subject = defaults.subject
-	}
-	if !e.action.given {
-		e.action = defaults.action
-	}
-	if !e.resource.given {
-		e.resource = defaults.resource
-	}
-	if !e.context.given {
-		e.context = defaults.context
-	}
+	e.subject = cmp.Or(e.subject, defaults.subject)
+	e.action = cmp.Or(e.action, defaults.action)
+	e.resource = cmp.Or(e.resource, defaults.resource)
+	e.context = cmp.Or(e.context, defaults.context)
 }
 
 // question is what is asked.
@@ -53,47 +47,53 @@ type question struct {
 	explain     bool
 	// at is context.time where it is honoured and given.
 	at *schedule.Instant
+
+	drafts drafts
 }
 
 // question maps the entities to a request (design §7). What a policy does not know is ignored, also attributes that the
 // object does not declare; what it knows and cannot be read is a fault.
-func (e *entities) question(policy *access.Policy) (*question, error) {
-	for _, wrong := range [...]error{e.subject.fault(), e.action.fault(), e.resource.fault(), e.context.malformed} {
-		if wrong != nil {
-			return nil, wrong
-		}
+func (e *entities) question(q *question, policy *access.Policy) error {
+	if wrong := firstFault(e.subject.fault(), e.action.fault(), e.resource.fault()); wrong != nil {
+		return wrong
 	}
-	q := &question{
-		subjectType: e.subject.kind,
-		request: access.Request{
-			User: e.subject.id, Action: e.action.name, Object: e.resource.object,
-			Fields: e.context.fields, Context: e.context.access,
-		},
-		explain: e.context.explain,
-		at:      e.context.at,
+	q.reset()
+	q.subjectType = e.subject.kind
+	q.request.User, q.request.Action, q.request.Object = e.subject.id, e.action.name, e.resource.object
+	if c := e.context; c != nil {
+		if c.malformed != nil {
+			return c.malformed
+		}
+		q.request.Fields, q.request.Context, q.explain, q.at = c.fields, c.access, c.explain, c.at
 	}
 	var err error
-	q.request.Record, err = e.resource.record(policy)
-	return q, err
+	q.request.Record, err = e.resource.record(policy, &q.drafts)
+	return err
+}
+
+// reset empties the question for the next one.
+func (q *question) reset() {
+	q.drafts.reset()
+	q.subjectType, q.request, q.explain, q.at = "", access.Request{}, false, nil
 }
 
 // fault says what is wrong with an entity that must be there.
 func (s *subject) fault() error {
-	if !s.given {
+	if s == nil {
 		return missing("subject")
 	}
 	return firstFault(s.malformed, needed("subject.type", s.kind), needed("subject.id", s.id))
 }
 
 func (a *action) fault() error {
-	if !a.given {
+	if a == nil {
 		return missing("action")
 	}
 	return firstFault(a.malformed, needed("action.name", a.name))
 }
 
 func (s *resource) fault() error {
-	if !s.given {
+	if s == nil {
 		return missing("resource")
 	}
 	return firstFault(s.malformed, needed("resource.type", s.object))
@@ -119,14 +119,21 @@ func firstFault(faults ...error) error {
 
 // record is the record asked about, or the one proposed. A resource without id and properties is none: the question is
 // then whether any record could be covered.
-func (s *resource) record(policy *access.Policy) (*access.Record, error) {
+func (s *resource) record(policy *access.Policy, d *drafts) (*access.Record, error) {
 	if s.id == "" && len(s.properties) == 0 {
 		return nil, nil
 	}
-	record, err := recordOf(policy, s.object, s.properties, "resource.properties")
+	record, err := d.recordOf(policy, s.object, s.properties, "resource.properties")
 	if err != nil {
 		return nil, err
 	}
 	record.ID = s.id
 	return record, nil
+}
+
+func (s *resource) objectName() string {
+	if s == nil {
+		return ""
+	}
+	return s.object
 }

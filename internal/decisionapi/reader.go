@@ -62,6 +62,7 @@ type reader struct {
 	fault  error
 
 	values int
+	spare  spare
 	// spelled are the names so far, beyond ASCII, of the objects being read: two may be one in NFC.
 	spelled []spelledName
 }
@@ -73,7 +74,8 @@ type spelledName struct {
 
 // begin starts to read a body. The reader holds on to it until the next one.
 func (r *reader) begin(body []byte) {
-	*r = reader{tokens: r.tokens, body: string(body), spelled: r.spelled[:0]}
+	r.forget()
+	r.body = string(body)
 	if r.tokens == nil {
 		r.tokens = new(jsontext.Decoder)
 	}
@@ -82,6 +84,11 @@ func (r *reader) begin(body []byte) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		r.broken = &fault{what: "the body is empty: send a JSON object with subject, action and resource"}
 	}
+}
+
+// forget lets go of the body that was read.
+func (r *reader) forget() {
+	*r = reader{tokens: r.tokens, spelled: r.spelled[:0]}
 }
 
 // end says what was wrong with the body, or nothing.

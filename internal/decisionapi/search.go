@@ -93,7 +93,9 @@ func (a *asked) searchSubjects() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.subject.id = anyone
+	if s.subject != nil {
+		s.subject.id = anyone
+	}
 	return a.search(s, func(*question) []string { return a.policy.Users() }, func(q *question, user string) *access.Request {
 		request := q.request
 		request.User = user
@@ -107,7 +109,7 @@ func (a *asked) searchActions() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.action = action{given: true, name: anyone}
+	s.action = &action{name: anyone}
 	return a.search(s, func(q *question) []string { return a.policy.Actions(q.request.Object) },
 		func(q *question, action string) *access.Request {
 			request := q.request
@@ -126,7 +128,7 @@ func (a *asked) searchResources() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	object := s.resource.object
+	object := s.resource.objectName()
 	records := source.Records(a.tenant, object)
 	return a.search(s, func(*question) []string { return slices.Collect(maps.Keys(records)) },
 		func(q *question, id string) *access.Request {

@@ -1,0 +1,258 @@
+package decisionapi
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+// The load of the benchmarks: kept-alive connections, and requests on each of them in a turn.
+const (
+	connections = 32
+	perTurn     = 250
+)
+
+// BenchmarkHTTP measures evaluations against an empty handler that reads the body: the same server, TLS, bearer token and
+// connections. The turns alternate, so that what else the machine does meets both.
+func BenchmarkHTTP(b *testing.B) {
+	source := office{policy: officePolicy(10_000)}
+	one := newLoad(b, source, "/access/v1/evaluation", officeQuestion)
+	batch := newLoad(b, source, "/access/v1/evaluations", func(i int) string { return officeBatch(i, 100) })
+	var empty, single, many time.Duration
+	for b.Loop() {
+		empty += one.turn(b, "/empty", perTurn)
+		single += one.turn(b, one.path, perTurn)
+		many += batch.turn(b, batch.path, perTurn/10)
+	}
+	requests := float64(b.N * connections * perTurn)
+	each := single.Seconds() / requests
+	b.ReportMetric(empty.Seconds()/single.Seconds(), "of-empty")
+	b.ReportMetric(requests/single.Seconds(), "req/s")
+	b.ReportMetric(many.Seconds()/(requests/10*100)/each, "item/single")
+	b.ReportMetric(0, "ns/op")
+}
+
+// load is a server and the connections to it.
+type load struct {
+	path    string
+	clients []*client
+	body    func(int) string
+}
+
+type client struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func newLoad(b *testing.B, source Source, path string, body func(int) string) *load {
+	b.Helper()
+	folder := b.TempDir()
+	sum := sha256.Sum256([]byte("t0ken"))
+	file := filepath.Join(folder, "credentials.yaml")
+	if err := os.WriteFile(file, []byte("crm: {tokens: ["+hex.EncodeToString(sum[:])+"], tenants: [office]}\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	credentials, err := ReadCredentials(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	api := New(source, Options{Credentials: credentials})
+	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/empty" {
+			api.ServeHTTP(w, r)
+			return
+		}
+		if _, err := credentials.identify(r); err != nil {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	certificate := selfSigned(b)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	var served sync.WaitGroup
+	served.Go(func() { _ = NewServer(listener, mux).Start(ctx) })
+	b.Cleanup(func() { stop(); served.Wait() })
+	l := &load{path: path, body: body}
+	for range connections {
+		conn, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = conn.Close() })
+		l.clients = append(l.clients, &client{conn, bufio.NewReader(conn)})
+	}
+	return l
+}
+
+// turn asks on every connection at the same time, and says how long that took.
+func (l *load) turn(b *testing.B, path string, requests int) time.Duration {
+	b.Helper()
+	var all sync.WaitGroup
+	start := time.Now()
+	for i, c := range l.clients {
+		all.Go(func() {
+			for j := range requests {
+				if err := c.ask(path, l.body(i*requests+j)); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return time.Since(start)
+}
+
+func (c *client) ask(path, body string) error {
+	var request bytes.Buffer
+	fmt.Fprintf(&request, "POST %s HTTP/1.1\r\nHost: decide\r\nAuthorization: Bearer t0ken\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+	if _, err := c.conn.Write(request.Bytes()); err != nil {
+		return err
+	}
+	status, err := c.in.ReadString('\n')
+	if err != nil || !strings.Contains(status, " 200 ") {
+		return fmt.Errorf("%s answers %q: %w", path, status, err)
+	}
+	length := 0
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			length, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
+		}
+		if len(line) <= 2 {
+			break
+		}
+	}
+	_, err = c.in.Discard(length)
+	return err
+}
+
+func selfSigned(b *testing.B) tls.Certificate {
+	b.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "decide"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// office is a source with one tenant.
+type office struct{ policy *access.Policy }
+
+func (office) Tenants() []string { return []string{"office"} }
+
+func (o office) Snapshot(string) (Snapshot, bool) {
+	return Snapshot{
+		Policy: o.policy, Revision: "1.42", Now: func() (schedule.Instant, error) { return 1_800_000_000, nil },
+		Age: func() time.Duration { return time.Second },
+	}, true
+}
+
+// officePolicy has users in departments of a hundred, each with the roles of a salesperson.
+func officePolicy(users int) *access.Policy {
+	d := access.Declarations{ObjectTypes: []*access.ObjectType{{
+		Name: "customer", OwnerField: "owner", DepartmentField: "department", Actions: []string{"create", "read", "update", "export", "transfer"},
+		Fields: []access.Field{{Name: "owner", Class: access.ClassPublic}, {Name: "department", Class: access.ClassPublic}, {Name: "phone", Class: access.ClassConfidential}, {Name: "region", Class: access.ClassPublic}},
+	}}}
+	for r := range 20 {
+		d.Roles = append(d.Roles, &access.Role{Name: fmt.Sprintf("role-%d", r), Grants: []access.Grant{
+			{Object: "customer", Actions: []string{"read", "update"}, Records: access.Records{Scopes: access.ScopeOwn}},
+			{Object: "customer", Actions: []string{"read"}, Records: access.Records{Scopes: access.ScopeDepartmentAndBelow}, Where: []access.Condition{{Field: "region", Operator: access.OperatorIn, Values: []string{"east", fmt.Sprintf("r%d", r)}}}},
+		}})
+	}
+	for i := range users {
+		if i%100 == 0 {
+			d.Departments = append(d.Departments, &access.Department{Name: fmt.Sprintf("dept-%d", i/100)})
+		}
+		user := &access.User{Name: fmt.Sprintf("user-%d", i), Type: access.UserEmployee, State: access.StateActive, Departments: []string{fmt.Sprintf("dept-%d", i/100)}}
+		if i%100 > 0 {
+			user.Manager = fmt.Sprintf("user-%d", i-i%100)
+		}
+		d.Users = append(d.Users, user)
+		for r := range 3 {
+			d.UserBindings = append(d.UserBindings, &access.UserBinding{Name: fmt.Sprintf("b-%d-%d", i, r), Subjects: []access.Subject{{User: user.Name}}, Roles: []string{fmt.Sprintf("role-%d", (i+7*r)%20)}})
+		}
+	}
+	return access.NewPolicy(access.Resolve(d).Facts)
+}
+
+func officeResource(i int) string {
+	return fmt.Sprintf(`{"type":"customer","id":"c-%d","properties":{"owner":"user-%d","department":"dept-%d","region":"east"}}`, i, i*31%10_000, i*31%10_000/100)
+}
+
+func officeQuestion(i int) string {
+	return fmt.Sprintf(`{"subject":{"type":"user","id":"user-%d"},"action":{"name":"read"},"resource":%s,"context":{"channel":"web"}}`, i*17%10_000, officeResource(i))
+}
+
+func officeBatch(i, items int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"subject":{"type":"user","id":"user-%d"},"action":{"name":"read"},"context":{"channel":"web"},"evaluations":[`, i*17%10_000)
+	for j := range items {
+		if j > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"resource":%s}`, officeResource(i*items+j))
+	}
+	b.WriteString("]}")
+	return b.String()
+}
+
+// BenchmarkHandler is what the API itself costs of a request.
+func BenchmarkHandler(b *testing.B) {
+	api := New(office{policy: officePolicy(10_000)}, Options{})
+	for name, body := range map[string]string{"evaluation": officeQuestion(1), "evaluations": officeBatch(1, 100)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			w := &nowhere{header: make(http.Header)}
+			for b.Loop() {
+				r := &http.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": applicationJSON}, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}
+				r.URL = &url.URL{Path: "/access/v1/" + name}
+				api.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// nowhere is where answers go that nobody waits for.
+type nowhere struct{ header http.Header }
+
+func (n *nowhere) Header() http.Header       { return n.header }
+func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (*nowhere) WriteHeader(int)             {}
