@@ -231,8 +231,6 @@ func (f *follower) metric(name string) (sum float64) {
 	return sum
 }
 
-var errNobody = errors.New("nobody listens")
-
 // currentRows are the tenant's rows as they are, whoever wrote them.
 func currentRows(d *database) map[store.RowID]string {
 	d.t.Helper()
