@@ -51,3 +51,13 @@ func (p *Policy) Actions(name string) []string {
 	}
 	return p.objects[id].actions.list
 }
+
+// FactFields are the fields of the object that hold a record's owner and department; "" where they are none, or nobody
+// declares the object.
+func (p *Policy) FactFields(name string) (owner, department string) {
+	id, known := p.objectIDs.find(name)
+	if !known {
+		return "", ""
+	}
+	return p.objects[id].ownerField, p.objects[id].departmentField
+}

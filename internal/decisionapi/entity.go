@@ -1,6 +1,7 @@
 package decisionapi
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -8,13 +9,13 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
-// The entities that a body names, as they are written; nil where they are not given: an object is not yet looked up, and what an entity lacks or holds
-// wrongly is its own fault, which counts only where the entity does.
+// The entities that a body names, as they are written; nil where they are not given. An object is not yet looked up, and what
+// an entity lacks or holds wrongly is its own fault, which counts only where the entity does.
 
-// subject is who asks to do something. Facts about the subject are not read: departments and roles are the policy's.
+// subject is who asks to do something. Of its properties only issuer is read: departments and roles are the policy's.
 type subject struct {
-	kind, id  string
-	malformed error
+	kind, id, issuer string
+	malformed        error
 }
 
 // action is what is to be done.
@@ -122,10 +123,22 @@ func (r *reader) subject() *subject {
 				s.kind = r.text()
 			case "id":
 				s.id = r.text()
+			case "properties":
+				s.issuer = r.issuer()
 			}
 		}
 	})
 	return s
+}
+
+// issuer is what a subject's properties say of who knows it by its id.
+func (r *reader) issuer() (issuer string) {
+	for name := range r.members() {
+		if name == "issuer" {
+			issuer = r.text()
+		}
+	}
+	return issuer
 }
 
 func (r *reader) action() *action {
@@ -293,10 +306,19 @@ func (r *reader) attributeList() (list []string) {
 func (d *drafts) recordOf(policy *access.Policy, object string, properties []property, at string) (*access.Record, error) {
 	record := d.record()
 	from := policy.AccessFrom(object)
+	ownerField, departmentField := policy.FactFields(object)
+	var owner, department string // by those fields
 	for i := range properties {
 		p := &properties[i]
 		if err := p.setFact(record, at); err != nil {
 			return nil, err
+		}
+		switch {
+		case p.form != formText || p.malformed() != nil:
+		case p.name == ownerField:
+			owner = p.text
+		case p.name == departmentField:
+			department = p.text
 		}
 		if !policy.HasField(object, p.name) {
 			continue
@@ -319,7 +341,17 @@ func (d *drafts) recordOf(policy *access.Policy, object string, properties []pro
 			record.Attributes[p.name] = values
 		}
 	}
+	record.Owner, record.Department = cmp.Or(record.Owner, owner), cmp.Or(record.Department, department)
+	nameUsers(policy, record)
 	return record, nil
+}
+
+// nameUsers puts the names of users in place of their logins.
+func nameUsers(policy *access.Policy, record *access.Record) {
+	record.Owner, record.Creator = policy.UserMeant(record.Owner), policy.UserMeant(record.Creator)
+	for i, user := range record.Participants {
+		record.Participants[i] = policy.UserMeant(user)
+	}
 }
 
 // setFact takes a property over that says what every record has.

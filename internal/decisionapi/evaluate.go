@@ -40,6 +40,9 @@ func (a *asked) question(e *entities) (*question, error) {
 	if err := e.question(q, a.policy); err != nil {
 		return nil, err
 	}
+	if err := e.resource.namesRecord(q.request.Action); err != nil {
+		return nil, err
+	}
 	if source, knows := a.source.(RecordSource); knows && q.request.Record != nil && q.request.Action != access.ActionCreate {
 		if record := source.Records(a.tenant, q.request.Object)[q.request.Record.ID]; record != nil {
 			q.request.Record = record

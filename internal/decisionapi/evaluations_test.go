@@ -144,11 +144,18 @@ func TestSearchPages(t *testing.T) {
 	if got := strings.Join(ids, " "); got != "c0 c1 c2 c3 c4" || page != `{"token":""}` {
 		t.Errorf("the pages hold %s, and then %s", got, page)
 	}
+	none, _ := ask(`{"limit":0}`)
+	if none.Page.Total != 5 || len(none.Results) != 0 {
+		t.Errorf("a page of none says %+v of %d results", none.Page, len(none.Results))
+	}
+	if all, _ := ask(`{"token":"` + none.Page.NextToken + `"}`); len(all.Results) != 5 || all.Page.NextToken != "" {
+		t.Errorf("behind it are %d results and %q", len(all.Results), all.Page.NextToken)
+	}
 	first, _ := ask(`{"limit":2}`)
 	if _, code := ask(`{"token":"bm9uZQ"}`); code != http.StatusBadRequest {
 		t.Errorf("a token that nobody gave is answered with %d", code)
 	}
-	response := post(t, handler, "/acme/access/v1/search/action", `{"subject":{"type":"user","id":"cleo"},"resource":{"type":"customer"},"page":{"token":"`+first.Page.NextToken+`"}}`)
+	response := post(t, handler, "/acme/access/v1/search/action", `{"subject":{"type":"user","id":"cleo"},"resource":{"type":"customer","id":"c1"},"page":{"token":"`+first.Page.NextToken+`"}}`)
 	if response.Code != http.StatusBadRequest {
 		t.Errorf("the token of another search is answered with %d %s", response.Code, response.Body)
 	}

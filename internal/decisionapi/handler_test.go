@@ -137,13 +137,13 @@ func TestEvaluation(t *testing.T) {
 		"a child without its parent's facts is nobody's own": {
 			`{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"contact","id":"p1","properties":{"owner":"lina","of":"c1"}}}`, `{"decision":false}`},
 		"an unknown user is a deny": {
-			`{"subject":{"type":"user","id":"linn"},"action":{"name":"read"},"resource":{"type":"customer"},"context":{"explain":true}}`,
+			`{"subject":{"type":"user","id":"linn"},"action":{"name":"read"},"resource":{"type":"customer","id":""},"context":{"explain":true}}`,
 			`{"decision":false,"context":{"reasons":["no account \"linn\""],"causes":[{"text":"no account \"linn\""}],"nearestMiss":"user \"linn\" is not declared; did you mean lina?","nearMisses":["user \"linn\" is not declared; did you mean lina?"]}}`},
 		"so is a subject that is no user": {
-			`{"subject":{"type":"group","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer"},"context":{"explain":true,"fields":["name"]}}`,
+			`{"subject":{"type":"group","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer","id":""},"context":{"explain":true,"fields":["name"]}}`,
 			`{"decision":false,"context":{"fields":{"name":"none"},"reasons":["unknown subject type group; it has user"],"causes":[{"text":"unknown subject type group; it has user"}]}}`},
 		"the caller's time is not believed": {
-			`{"subject":{"type":"user","id":"cleo"},"action":{"name":"read"},"resource":{"type":"customer"},"context":{"time":"2030-01-01T00:00:00Z"}}`, `{"decision":true}`},
+			`{"subject":{"type":"user","id":"cleo"},"action":{"name":"read"},"resource":{"type":"customer","id":""},"context":{"time":"2030-01-01T00:00:00Z"}}`, `{"decision":true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			handler := New(oneTenant(), fixedID)
@@ -226,7 +226,7 @@ func TestQuestionsThatCannotBeRead(t *testing.T) {
 }
 
 func TestRequestsThatAreNoQuestions(t *testing.T) {
-	const body = `{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer"}}`
+	const body = `{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer","id":""}}`
 	two := oneTenant()
 	two.names = []string{"acme", "other"}
 	old := oneTenant()
@@ -283,7 +283,7 @@ func TestRequestsThatAreNoQuestions(t *testing.T) {
 func TestTheCallersTimeDecidesWhereThatIsAskedFor(t *testing.T) {
 	handler := New(oneTenant(), Options{HonourTime: true})
 	ask := func(at string) *httptest.ResponseRecorder {
-		return post(t, handler, "/acme/access/v1/evaluation", `{"subject":{"type":"user","id":"cleo"},"action":{"name":"read"},"resource":{"type":"customer"},"context":{"time":"`+at+`"}}`)
+		return post(t, handler, "/acme/access/v1/evaluation", `{"subject":{"type":"user","id":"cleo"},"action":{"name":"read"},"resource":{"type":"customer","id":""},"context":{"time":"`+at+`"}}`)
 	}
 	for at, want := range map[string]string{
 		tonight.String():       `{"decision":false}`,
@@ -303,7 +303,7 @@ func TestDecisionsHaveNamesOfTheirOwn(t *testing.T) {
 	handler := New(oneTenant(), Options{})
 	seen := map[string]bool{}
 	for range 100 {
-		id := post(t, handler, "/access/v1/evaluation", `{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer"}}`).Header().Get(HeaderDecisionID)
+		id := post(t, handler, "/access/v1/evaluation", `{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer","id":""}}`).Header().Get(HeaderDecisionID)
 		if id == "" || seen[id] {
 			t.Fatalf("decision id %q comes twice or is empty", id)
 		}
@@ -317,7 +317,7 @@ func FuzzEvaluation(f *testing.F) {
 	for _, seed := range []string{
 		`{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer","id":"c1","properties":{"owner":"lina","participants":["x"],"region":7}},"context":{"fields":["phone"],"explain":true,"rows":3,"time":"2027-01-15T08:00:00Z","target":{"user":"x"}}}`,
 		`{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"note","id":"n1","properties":{"about":{"id":"p1","of":{"owner":"lina"}}}}}`,
-		`{"subject":{"type":"user","id":"\ud83d\ude00"},"action":{"name":"read"},"resource":{"type":"customer"},"context":null}`,
+		`{"subject":{"type":"user","id":"\ud83d\ude00"},"action":{"name":"read"},"resource":{"type":"customer","id":""},"context":null}`,
 		`{"subject":{"type":"user","id":"lina"},"evaluations":[{},{"action":{"name":"read"},"resource":{"type":"customer"}},7],"options":{"evaluations_semantic":"permit_on_first_permit"},"page":{"limit":2,"token":"e30"}}`,
 		`{"a":1,"a":2}`, `[[[[`, `{"subject":"\ud800"}`, "\xff", ``, `null`, `1e999`,
 	} {

@@ -7,8 +7,12 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
-// subjectUser is the only type of subject there is.
-const subjectUser = "user"
+// The types of subject. A user is named by name or by a login; an identity by a login alone, at one issuer where its
+// property issuer says so.
+const (
+	subjectUser     = "user"
+	subjectIdentity = "identity"
+)
 
 // entities are what a body asks about. Its other members are an endpoint's own.
 type entities struct {
@@ -58,14 +62,15 @@ func (e *entities) question(q *question, policy *access.Policy) error {
 		return wrong
 	}
 	q.reset()
-	q.subjectType = e.subject.kind
-	q.request.User, q.request.Action, q.request.Object = e.subject.id, e.action.name, e.resource.object
+	q.subjectType, q.request.User = e.subject.meant(policy)
+	q.request.Action, q.request.Object = e.action.meant(policy, e.resource.object, &q.drafts), e.resource.object
 	if c := e.context; c != nil {
 		if c.malformed != nil {
 			return c.malformed
 		}
 		q.request.Fields, q.request.Context, q.explain, q.at = c.fields, c.access, c.explain, c.at
 	}
+	q.request.Context.TargetUser = policy.UserMeant(q.request.Context.TargetUser)
 	var err error
 	q.request.Record, err = e.resource.record(policy, &q.drafts)
 	return err
@@ -75,6 +80,36 @@ func (e *entities) question(q *question, policy *access.Policy) error {
 func (q *question) reset() {
 	q.drafts.reset()
 	q.subjectType, q.request, q.explain, q.at = "", access.Request{}, false, nil
+}
+
+// meant is the subject as the policy knows it. A login that no user or more than one has is nobody's, also where a user
+// has it for a name.
+func (s *subject) meant(policy *access.Policy) (kind, user string) {
+	switch s.kind {
+	case subjectUser:
+		return s.kind, policy.UserMeant(s.id)
+	case subjectIdentity:
+		if user, known := policy.UserByLogin(s.issuer, s.id); known {
+			return subjectUser, user
+		}
+		return subjectUser, subjectIdentity + ":" + s.id
+	}
+	return s.kind, s.id
+}
+
+func (a *action) meant(policy *access.Policy, object string, d *drafts) string {
+	if len(a.properties) == 0 {
+		return a.name
+	}
+	return policy.ActionMeant(object, a.name, func(name string) []string {
+		for i := range a.properties {
+			if p := &a.properties[i]; p.name == name {
+				values, _ := p.values(d, "") // what cannot be read fits no variant
+				return values
+			}
+		}
+		return nil
+	})
 }
 
 // fault says what is wrong with an entity that must be there.
@@ -97,6 +132,16 @@ func (s *resource) fault() error {
 		return missing("resource")
 	}
 	return firstFault(s.malformed, needed("resource.type", s.object))
+}
+
+// namesRecord says whether the resource names its record, as it must (AuthZEN, section 5.2): a PEP that forgets the id is told,
+// not answered about some record or other. The record of a create has no id yet, an export is of many, and an id that is ""
+// says that the question is about no single record.
+func (s *resource) namesRecord(action string) error {
+	if s.named || action == access.ActionCreate || action == access.ActionExport {
+		return nil
+	}
+	return missing("resource.id")
 }
 
 func missing(at string) error { return &fault{at, "is missing"} }

@@ -1,6 +1,7 @@
 package decisionapi
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -96,7 +97,12 @@ func (a *asked) searchSubjects() (any, error) {
 	if s.subject != nil {
 		s.subject.id = anyone
 	}
-	return a.search(s, func(*question) []string { return a.policy.Users() }, func(q *question, user string) *access.Request {
+	return a.search(s, func(*question) []string {
+		if s.subject.kind != subjectUser {
+			return nil
+		}
+		return a.policy.Users()
+	}, func(q *question, user string) *access.Request {
 		request := q.request
 		request.User = user
 		return &request
@@ -127,6 +133,9 @@ func (a *asked) searchResources() (any, error) {
 	s, err := a.readSearch()
 	if err != nil {
 		return nil, err
+	}
+	if s.resource != nil {
+		s.resource.id, s.resource.named = "", true
 	}
 	object := s.resource.objectName()
 	records := source.Records(a.tenant, object)
@@ -171,6 +180,7 @@ func (a *asked) search(s *search, candidates func(*question) []string, with func
 		page.After = name
 	}
 	if found.Page.Count = len(found.Results); from+found.Page.Count < len(allowed) {
+		page.Limit = cmp.Or(page.Limit, defaultPage) // who asked for none, to learn the total, goes on as usual
 		found.Page.NextToken = page.token()
 	}
 	return found, nil
@@ -196,9 +206,7 @@ func (s *search) cursor(searched, tenant string) (cursor, error) {
 	if s.page.limit != nil {
 		at.Limit = int(min(*s.page.limit, maxPage))
 	}
-	if at.Limit = min(at.Limit, maxPage); at.Limit < 1 {
-		return cursor{}, &fault{"page.limit", fmt.Sprintf("want 1 to %d", maxPage)}
-	}
+	at.Limit = max(0, min(at.Limit, maxPage))
 	return at, nil
 }
 

@@ -53,7 +53,7 @@ type named struct {
 
 type resource struct {
 	Type       string         `json:"type"`
-	ID         string         `json:"id,omitempty"`
+	ID         string         `json:"id"` // "" asks about no single record
 	Properties map[string]any `json:"properties,omitempty"`
 }
 
