@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
 )
 
 // options are the program's flags.
@@ -18,7 +19,7 @@ type options struct {
 	dataDir        string
 	metricsAddress string
 	healthAddress  string
-	decideAddress  string
+	decisions      decisionapi.Serving
 	maxAge         time.Duration
 	logLevel       slog.Level
 }
@@ -32,7 +33,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.dataDir, "data-dir", ".", "folder of the sqlite stores")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "127.0.0.1:8080", "address of the Prometheus metrics; 0 turns them off")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
-	flags.StringVar(&o.decideAddress, "decision-bind-address", "127.0.0.1:8082", "loopback address of the decision API; 0 turns it off")
+	o.decisions.AddFlags(flags)
 	flags.DurationVar(&o.maxAge, "decision-max-age", 10*time.Second, "how old the state of the store may be that a decision is made from; 1s to 5m")
 	level := flags.String("log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
@@ -50,11 +51,8 @@ func parseOptions(args []string) (options, error) {
 	if o.maxAge < time.Second || o.maxAge > 5*time.Minute {
 		return o, fmt.Errorf("--decision-max-age %s: want 1s to 5m", o.maxAge)
 	}
-	if o.decideAddress != "0" {
-		host, _, err := net.SplitHostPort(o.decideAddress)
-		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-			return o, fmt.Errorf("--decision-bind-address %q: without credentials the decision API listens on a loopback address only, such as 127.0.0.1:8082", o.decideAddress)
-		}
+	if err := o.decisions.Check(); err != nil {
+		return o, err
 	}
 	return o, nil
 }

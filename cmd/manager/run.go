@@ -32,7 +32,8 @@ const leaseName = "crm-access-operator.crmaccess.io"
 
 // run starts the manager and everything in it, and returns when the context ends or the tenants are fenced off.
 func run(ctx context.Context, o options) error {
-	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: o.logLevel}))
+	lines := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: o.logLevel}))
+	log := logr.FromSlogHandler(lines.Handler())
 	ctrl.SetLogger(log)
 	config, err := clusterConfig(o.kubeconfig)
 	if err != nil {
@@ -67,10 +68,8 @@ func run(ctx context.Context, o options) error {
 	if err := reconciler.Setup(mgr); err != nil {
 		return err
 	}
-	if o.decideAddress != "0" {
-		if err := serveDecisions(mgr, o.decideAddress, snapshots); err != nil {
-			return err
-		}
+	if err := serveDecisions(ctx, mgr, &o.decisions, snapshots, lines); err != nil {
+		return err
 	}
 	log.Info("Starting", "version", version)
 	if err := mgr.Start(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -107,11 +108,13 @@ func (s *snapshots) now(t *snapshot) (schedule.Instant, error) {
 }
 
 // serveDecisions adds the decision API to the manager.
-func serveDecisions(mgr ctrl.Manager, address string, source decisionapi.Source) error {
-	listener, err := decisionapi.ListenLoopback(context.Background(), address)
+func serveDecisions(ctx context.Context, mgr ctrl.Manager, serving *decisionapi.Serving, source decisionapi.Source, log *slog.Logger) error {
+	if serving.Off() {
+		return nil
+	}
+	server, err := serving.Open(ctx, source, decisionapi.Options{}, log)
 	if err != nil {
 		return err
 	}
-	options := decisionapi.Options{BaseURL: "http://" + listener.Addr().String()}
-	return mgr.Add(decisionapi.NewServer(listener, decisionapi.New(source, options)))
+	return mgr.Add(server)
 }

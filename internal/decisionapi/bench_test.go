@@ -4,22 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,7 +65,7 @@ func newLoad(b *testing.B, source Source, path string, body func(int) string) *l
 	b.Helper()
 	folder := b.TempDir()
 	sum := sha256.Sum256([]byte("t0ken"))
-	file := filepath.Join(folder, "credentials.yaml")
+	file := in(folder, "credentials.yaml")
 	if err := os.WriteFile(file, []byte("crm: {tokens: ["+hex.EncodeToString(sum[:])+"], tenants: [office]}\n"), 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -92,18 +85,24 @@ func newLoad(b *testing.B, source Source, path string, body func(int) string) *l
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
 	})
-	certificate := selfSigned(b)
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+	authority, cert, key := newAuthority(b), in(folder, "tls.crt"), in(folder, "tls.key")
+	authority.server(b, cert, key)
+	keys, err := readKeyPair(cert, key, "")
 	if err != nil {
 		b.Fatal(err)
 	}
+	inner, err := ListenLoopback(b.Context(), "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	listener := keys.listener(inner)
 	ctx, stop := context.WithCancel(b.Context())
 	var served sync.WaitGroup
 	served.Go(func() { _ = NewServer(listener, mux).Start(ctx) })
 	b.Cleanup(func() { stop(); served.Wait() })
 	l := &load{path: path, body: body}
 	for range connections {
-		conn, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		conn, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{RootCAs: authority.pool(), ServerName: "localhost", MinVersion: tls.VersionTLS12})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -157,20 +156,6 @@ func (c *client) ask(path, body string) error {
 	}
 	_, err = c.in.Discard(length)
 	return err
-}
-
-func selfSigned(b *testing.B) tls.Certificate {
-	b.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		b.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "decide"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // office is a source with one tenant.

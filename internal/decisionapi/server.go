@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -16,6 +17,8 @@ const (
 	idleTimeout     = 2 * time.Minute
 	shutdownTimeout = 10 * time.Second
 	maxHeader       = 16 << 10
+	// maxConnections are open at most; further ones wait. Each holds some tens of kilobytes.
+	maxConnections = 4096
 )
 
 // ListenLoopback listens on an address of this machine's loopback interface and refuses every other: the API asks for no
@@ -35,7 +38,7 @@ func ListenLoopback(ctx context.Context, address string) (net.Listener, error) {
 		var config net.ListenConfig
 		listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(ip.String(), port))
 		if err == nil {
-			return listener, nil
+			return limit(listener, maxConnections), nil
 		}
 		failed = errors.Join(failed, err)
 	}
@@ -71,7 +74,12 @@ func loopback(ctx context.Context, host string) ([]net.IP, error) {
 type Server struct {
 	listener net.Listener
 	http     *http.Server
+	log      *slog.Logger
+	files    []*watched
 }
+
+// Addr is where it listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // NewServer takes over the listener.
 func NewServer(listener net.Listener, handler http.Handler) *Server {
@@ -90,6 +98,9 @@ func (*Server) NeedLeaderElection() bool { return false }
 
 // Start serves until ctx is done, and lets requests under way finish. It returns early only where serving fails.
 func (s *Server) Start(ctx context.Context) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.watch(watching)
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
 	select {
@@ -103,4 +114,23 @@ func (s *Server) Start(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("decision API: stop serving on %s: %w", s.listener.Addr(), err), s.http.Close())
 	}
 	return nil
+}
+
+// watch looks after the files that the server is configured by.
+func (s *Server) watch(ctx context.Context) {
+	if len(s.files) == 0 {
+		return
+	}
+	ticker := time.NewTicker(reloadEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			for _, file := range s.files {
+				file.look(s.log)
+			}
+		}
+	}
 }
