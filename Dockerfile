@@ -1,4 +1,4 @@
-# The operator alone in an image: one static binary, no shell, no package, an unprivileged user. It runs with a read-only
+# The operator and the decider in an image: two static binaries, no shell, no package, an unprivileged user. It runs with a read-only
 # root; it writes to /var/lib/crm-access-operator (the embedded store) and /tmp, which are mounted.
 #
 #   docker build --build-arg VERSION=$(git describe --tags --always --dirty) -t crm-access-operator:dev .
@@ -15,7 +15,7 @@ ARG VERSION=dev
 ARG TARGETOS
 ARG TARGETARCH
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/manager ./cmd/manager
+    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/ ./cmd/manager ./cmd/decider
 # scratch has no mkdir: the folders that are mounted come from here, where no mount is given too.
 RUN mkdir -p /root-fs/var/lib/crm-access-operator /root-fs/tmp && chmod 1777 /root-fs/tmp
 
@@ -23,6 +23,6 @@ FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build --chown=65532:65532 /root-fs/ /
 COPY --from=build /src/LICENSE /LICENSE
-COPY --from=build /out/manager /manager
+COPY --from=build /out/manager /out/decider /
 USER 65532:65532
 ENTRYPOINT ["/manager"]

@@ -39,8 +39,8 @@ run: controlplane build ## Start the quick start: an API server, the operator an
 	go run ./hack/quickstart
 
 .PHONY: build
-build: ## Build bin/manager and bin/kubectl-crmaccess
-	$(GO_BUILD) -o $(BIN)/ ./cmd/manager ./cmd/kubectl-crmaccess
+build: ## Build bin/manager, bin/decider and bin/kubectl-crmaccess
+	$(GO_BUILD) -o $(BIN)/ ./cmd/manager ./cmd/decider ./cmd/kubectl-crmaccess
 
 .PHONY: test
 test: test-race test-rest ## Run all tests against a real API server and a real PostgreSQL
@@ -63,7 +63,7 @@ fmt: golangci-lint ## Format the Go files and sort their imports
 
 .PHONY: clean
 clean: ## Delete what was built here, but not the control plane
-	rm -f $(BIN)/manager $(BIN)/kubectl-crmaccess $(BIN)/controller-gen $(BIN)/golangci-lint $(BIN)/.*.stamp $(BIN)/*.new
+	rm -f $(BIN)/manager $(BIN)/decider $(BIN)/kubectl-crmaccess $(BIN)/controller-gen $(BIN)/golangci-lint $(BIN)/.*.stamp $(BIN)/*.new
 	rm -f cover.out *.test *.prof
 
 ##@ Generated files
@@ -95,7 +95,7 @@ verify-source:
 verify-config: controlplane
 	@diff <(cd config/crd && ls bases/*.yaml) <(sed -n 's/^- //p' config/crd/kustomization.yaml | sort) || \
 		{ echo "config/crd/kustomization.yaml does not list what is in config/crd/bases" >&2; exit 1; }
-	@for folder in config/default config/rbac/tenant $(patsubst %/,%,$(dir $(wildcard config/samples/*/kustomization.yaml))); do \
+	@for folder in config/default config/decider config/rbac/tenant $(patsubst %/,%,$(dir $(wildcard config/samples/*/kustomization.yaml))); do \
 		echo "$(KUBECTL) kustomize $$folder"; \
 		$(KUBECTL) kustomize $$folder >/dev/null; \
 	done

@@ -50,7 +50,7 @@ var setUp = sync.OnceValue(func() error {
 	if root, err = testenv.ModuleRoot(); err != nil {
 		return err
 	}
-	build := exec.Command("go", "build", "-o", programs+string(filepath.Separator), "./cmd/manager", "./cmd/kubectl-crmaccess")
+	build := exec.Command("go", "build", "-o", programs+string(filepath.Separator), "./cmd/manager", "./cmd/decider", "./cmd/kubectl-crmaccess")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the programs: %w: %s", err, out)

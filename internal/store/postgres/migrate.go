@@ -54,6 +54,18 @@ func (s *db) migrate(ctx context.Context) error {
 	})
 }
 
+// checkVersion changes nothing: it says whether the operator has brought the schema to this program's version.
+func (s *db) checkVersion(ctx context.Context) error {
+	options := pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadOnly}
+	return s.transact(ctx, options, func(ctx context.Context, tx pgx.Tx) (bool, error) {
+		version, err := schemaVersion(ctx, tx)
+		if err == nil && version < len(migrations) {
+			err = fmt.Errorf("%w: it has version %d, this program needs %d: start the operator of this program's version", store.ErrSchema, version, len(migrations))
+		}
+		return false, err
+	})
+}
+
 // schemaVersion is 0 where nothing is there yet.
 func schemaVersion(ctx context.Context, tx pgx.Tx) (int, error) {
 	var found bool

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/crmaccess/crm-access-operator/internal/store"
@@ -52,6 +53,16 @@ var _ store.Store = (*db)(nil)
 // Open connects to the database that a connection string names (a URL or keywords and values, as for psql) and migrates
 // it. ErrUnavailable where it cannot be reached, ErrSchema where its schema is newer or cannot be made.
 func Open(ctx context.Context, dsn string) (store.Store, error) {
+	return open(ctx, dsn, (*db).migrate)
+}
+
+// Attach connects like Open, for who reads and reserves: the operator migrates. ErrSchema where the schema is not just this
+// program's.
+func Attach(ctx context.Context, dsn string) (store.Store, error) {
+	return open(ctx, dsn, (*db).checkVersion)
+}
+
+func open(ctx context.Context, dsn string, prepare func(*db, context.Context) error) (store.Store, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		// The error holds the connection string.
@@ -60,6 +71,10 @@ func Open(ctx context.Context, dsn string) (store.Store, error) {
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if config.ConnConfig.ValidateConnect == nil {
+		// A standby lags behind by nobody knows how much, and says that it is up to date.
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
 	config.PingTimeout = connectTimeout
 	for name, value := range sessionSettings {
@@ -72,7 +87,7 @@ func Open(ctx context.Context, dsn string) (store.Store, error) {
 		return nil, fmt.Errorf("%w: the connection string's settings do not go together", store.ErrUnavailable)
 	}
 	s := &db{pool: pool, workTimeout: workTimeout, silence: silence}
-	if err := s.migrate(ctx); err != nil {
+	if err := prepare(s, ctx); err != nil {
 		pool.Close()
 		return nil, err
 	}
