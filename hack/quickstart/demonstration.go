@@ -38,6 +38,9 @@ func (d *demonstration) show(ctx context.Context) error {
 	if err := d.can(ctx, access.Deny, "li-ting", "read", "customer/cust-ruifeng"); err != nil {
 		return err
 	}
+	if err := d.ask(ctx); err != nil {
+		return err
+	}
 	say("Guardrails hold for everybody, whatever a role says. Nobody carries the customers away:")
 	if err := d.can(ctx, access.Deny, "zheng-ke", "export", "customer", "--rows", "20000", "--used", "0"); err != nil {
 		return err
@@ -269,7 +272,6 @@ func (d *demonstration) invite() {
   bin/kubectl-crmaccess can chen-mo read contract/ct-0091 -n %s --records %s --field amount --why
   bin/kubectl-crmaccess show chen-mo -f config/samples/huayue
   bin/kubectl-crmaccess revoke user/tang-yue -n %s --reason "laptop stolen"
-  curl -s %s/%s/access/v1/evaluation -H 'Content-Type: application/json' \
-    -d '{"subject":{"type":"user","id":"li-ting"},"action":{"name":"read"},"resource":{"type":"customer","id":"c1","properties":{"owner":"li-ting"}},"context":{"explain":true}}'
-`, kubeconfig, d.operator.server, filepath.Join(assets(), "kubectl"), namespace, namespace, records, namespace, d.operator.server, namespace)
+  %s
+`, kubeconfig, d.operator.server, filepath.Join(assets(), "kubectl"), namespace, namespace, records, namespace, d.operator.curl(first))
 }

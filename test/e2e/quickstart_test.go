@@ -20,7 +20,7 @@ func TestTheQuickStartShowsAnApprovalAndGrantsThatEnd(t *testing.T) {
 	}
 	for _, shown := range []string{
 		"gao-yuan@huayue.example approves 5 effects of the sample", "zhou-lan@huayue.example approves 2 effects of the sample",
-		"24 people and their roles", "chen-mo", "han-dong     sales-east-1  Departed", "deng-ning    it            Active    crm-admin",
+		"/huayue/access/v1/evaluation", `{"decision":true,"context":{"reasons":["sales-rep:read=own by UserBinding/sales-reps"]`, "24 people and their roles", "chen-mo", "han-dong     sales-east-1  Departed", "deng-ning    it            Active    crm-admin",
 		"guardrail no-bulk-export (20000 > 500 rows)",
 		"rows of demo-with-operator that are live in the store: 1", "rows of demo-with-operator that are live in the store: 0",
 		"rows of demo-without-operator that are live in the store: 0", "Access has ended though nobody was there to end it",
