@@ -3,6 +3,7 @@ package access
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
@@ -21,6 +22,7 @@ type Policy struct {
 	storages map[string]StorageFact // by object
 
 	accounts    []account
+	inOrder     []int32   // accounts in the order of their names, each name once
 	memberships []int32   // the accounts' departments
 	ancestors   [][]int32 // by department, itself among them
 	objects     []object
@@ -286,6 +288,7 @@ func (b *policyBuilder) indexUsers() {
 			p.people[i].manager = manager
 		}
 	}
+	p.inOrder = inNameOrder(list)
 	departments := make([][]int32, len(order))
 	for _, m := range b.facts.Memberships {
 		user, known := p.users.find(m.User)
@@ -298,6 +301,16 @@ func (b *policyBuilder) indexUsers() {
 		p.memberships = append(p.memberships, list...)
 		p.accounts[user+1].memberships = uint32(len(p.memberships))
 	}
+}
+
+// inNameOrder are the indexes of names in the order of the names. Of equal names the first counts.
+func inNameOrder(list []string) []int32 {
+	order := make([]int32, len(list))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(x, y int32) int { return strings.Compare(list[x], list[y]) })
+	return slices.CompactFunc(order, func(x, y int32) bool { return list[x] == list[y] })
 }
 
 // reportingOrder walks every reporting line from the top: behind a user come all whose line contains it, as far as last

@@ -152,6 +152,12 @@ func TestSearchPages(t *testing.T) {
 		t.Errorf("behind it are %d results and %q", len(all.Results), all.Page.NextToken)
 	}
 	first, _ := ask(`{"limit":2}`)
+	if second, _ := ask(`{"limit":2,"token":"` + first.Page.NextToken + `"}`); len(second.Results) != 2 || second.Results[0]["id"] != "c2" {
+		t.Errorf("with the same limit beside the token the second page holds %v", second.Results)
+	}
+	if _, code := ask(`{"limit":3,"token":"` + first.Page.NextToken + `"}`); code != http.StatusBadRequest {
+		t.Errorf("another limit beside the token is answered with %d", code)
+	}
 	if _, code := ask(`{"token":"bm9uZQ"}`); code != http.StatusBadRequest {
 		t.Errorf("a token that nobody gave is answered with %d", code)
 	}

@@ -1,13 +1,11 @@
 package decisionapi
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"path"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
 const (
@@ -97,15 +96,11 @@ func (a *asked) searchSubjects() (any, error) {
 	if s.subject != nil {
 		s.subject.id = anyone
 	}
-	return a.search(s, func(*question) []string {
+	return a.search(s, func(q *question, now schedule.Instant) []string {
 		if s.subject.kind != subjectUser {
 			return nil
 		}
-		return a.policy.Users()
-	}, func(q *question, user string) *access.Request {
-		request := q.request
-		request.User = user
-		return &request
+		return a.policy.WhoCan(now, &q.request)
 	}, func(user string) map[string]any { return map[string]any{"type": subjectUser, "id": user} })
 }
 
@@ -116,12 +111,8 @@ func (a *asked) searchActions() (any, error) {
 		return nil, err
 	}
 	s.action = &action{name: anyone}
-	return a.search(s, func(q *question) []string { return a.policy.Actions(q.request.Object) },
-		func(q *question, action string) *access.Request {
-			request := q.request
-			request.Action = action
-			return &request
-		}, func(action string) map[string]any { return map[string]any{"name": action} })
+	return a.search(s, func(q *question, now schedule.Instant) []string { return a.policy.WhatCan(now, &q.request) },
+		func(action string) map[string]any { return map[string]any{"name": action} })
 }
 
 // searchResources finds the records that the user may do the action to. It needs a source that knows records.
@@ -138,18 +129,21 @@ func (a *asked) searchResources() (any, error) {
 		s.resource.id, s.resource.named = "", true
 	}
 	object := s.resource.objectName()
-	records := source.Records(a.tenant, object)
-	return a.search(s, func(*question) []string { return slices.Collect(maps.Keys(records)) },
-		func(q *question, id string) *access.Request {
-			request := q.request
-			request.Record = records[id]
-			return &request
-		}, func(id string) map[string]any { return map[string]any{"type": object, "id": id} })
+	return a.search(s, func(q *question, now schedule.Instant) (ids []string) {
+		levels := make([]access.Level, len(q.request.Fields))
+		for id, record := range source.Records(a.tenant, object) {
+			q.request.Record = record
+			if a.policy.Decide(now, &q.request, levels) == access.Allow {
+				ids = append(ids, id)
+			}
+		}
+		slices.Sort(ids)
+		return ids
+	}, func(id string) map[string]any { return map[string]any{"type": object, "id": id} })
 }
 
-// search asks the question for every candidate in the place of what is searched, and gives a page of those that are
-// allowed, in order.
-func (a *asked) search(s *search, candidates func(*question) []string, with func(*question, string) *access.Request, entity func(string) map[string]any) (any, error) {
+// search gives a page of what is found in the place of what is searched, which find gives in order.
+func (a *asked) search(s *search, find func(*question, schedule.Instant) []string, entity func(string) map[string]any) (any, error) {
 	q, err := a.question(&s.entities)
 	if err != nil {
 		return nil, err
@@ -164,23 +158,18 @@ func (a *asked) search(s *search, candidates func(*question) []string, with func
 	}
 	var allowed []string
 	if q.subjectType == subjectUser {
-		allowed = slices.DeleteFunc(slices.Clone(candidates(q)), func(name string) bool {
-			request := with(q, name)
-			return a.policy.Decide(now, request, make([]access.Level, len(request.Fields))) != access.Allow
-		})
+		allowed = find(q, now)
 	}
-	slices.Sort(allowed)
 	found := &Found{Page: Page{Total: len(allowed)}, Results: []map[string]any{}}
-	from, _ := slices.BinarySearch(allowed, page.After)
-	for from < len(allowed) && page.After != "" && allowed[from] <= page.After {
+	from, last := slices.BinarySearch(allowed, page.After)
+	if last && page.After != "" {
 		from++
 	}
-	for _, name := range allowed[from:min(from+page.Limit, len(allowed))] {
+	for _, name := range allowed[from:min(from+page.size(s.page.limit), len(allowed))] {
 		found.Results = append(found.Results, entity(name))
 		page.After = name
 	}
 	if found.Page.Count = len(found.Results); from+found.Page.Count < len(allowed) {
-		page.Limit = cmp.Or(page.Limit, defaultPage) // who asked for none, to learn the total, goes on as usual
 		found.Page.NextToken = page.token()
 	}
 	return found, nil
@@ -190,24 +179,37 @@ func (a *asked) search(s *search, candidates func(*question) []string, with func
 type cursor struct {
 	Query string `json:"q"`
 	After string `json:"a"`
-	Limit int    `json:"l"`
+	// Limit is the one that was asked for with the first page, or -1.
+	Limit int64 `json:"l"`
 }
 
-// cursor is where the page that is asked for begins. A token brings the limit that it was made with, where none is given.
+// cursor is where the page that is asked for begins. A token brings the limit that it was made with; another beside it is a
+// fault, as a change of any other part of the question is (AuthZEN, section 8.2).
 func (s *search) cursor(searched, tenant string) (cursor, error) {
-	at := cursor{Query: s.digest(searched, tenant), Limit: defaultPage}
-	if s.page.token != "" {
-		given, err := parseToken(s.page.token)
-		if err != nil || given.Query != at.Query {
-			return cursor{}, &fault{"page.token", "is none that this search gave: ask for the first page without one"}
-		}
-		at = given
-	}
+	at := cursor{Query: s.digest(searched, tenant), Limit: -1}
 	if s.page.limit != nil {
-		at.Limit = int(min(*s.page.limit, maxPage))
+		at.Limit = *s.page.limit
 	}
-	at.Limit = max(0, min(at.Limit, maxPage))
-	return at, nil
+	if s.page.token == "" {
+		return at, nil
+	}
+	given, err := parseToken(s.page.token)
+	switch {
+	case err != nil || given.Query != at.Query:
+		return cursor{}, &fault{"page.token", "is none that this search gave: ask for the first page without one"}
+	case at.Limit >= 0 && at.Limit != given.Limit:
+		return cursor{}, &fault{"page.limit", "is another than with the page before: leave it out, or ask for the first page"}
+	}
+	return given, nil
+}
+
+// size is how many results the page has at most. Who asked for none, to learn the total, and goes on without a limit, gets
+// as many as usual.
+func (c *cursor) size(limit *int64) int {
+	if c.Limit < 0 || (c.Limit == 0 && limit == nil) {
+		return defaultPage
+	}
+	return int(min(c.Limit, maxPage))
 }
 
 // digest tells this search from every other, so that a token of one is not taken for one of another.
