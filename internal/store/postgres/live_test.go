@@ -12,6 +12,7 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 	"github.com/crmaccess/crm-access-operator/internal/store/pgtest"
+	"github.com/crmaccess/crm-access-operator/internal/token"
 )
 
 const tenant = "huayue"
@@ -66,7 +67,40 @@ func TestAccessEndsOnTimeInsideWhatTakesLonger(t *testing.T) {
 	end := schedule.At(claimed.Now) + 2
 	oneGrant(t, s, schedule.Window{NotBefore: schedule.Always, NotAfter: end})
 
-	const count = `SELECT count(*) FROM crm_access.live_grants`
+	keys, err := s.TokenKeys(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := token.Mint(keys[0], tenant, "li-ting", end-2, end+600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const view = `SELECT count(*) FROM crm_access.live_grants`
+	const decision = `SELECT count(*) FROM crm_access.decide('read', 'customer', '{"id": "c-1", "owner": "wang-lei"}') AS d WHERE d.decision = 'allow'`
+	var all sync.WaitGroup
+	for what, count := range map[string]string{"the view": view, "a decision": decision} {
+		for where, run := range takingLonger(t, end, count) {
+			all.Go(func() {
+				conn, err := pgx.Connect(t.Context(), h.dsn)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close(t.Context())
+				if _, err := conn.Exec(t.Context(), `SELECT set_config('crm_access.token', $1, false)`, made); err != nil {
+					t.Error(err)
+				}
+				if before, after, err := run(conn); err != nil || before != 1 || after != 0 {
+					t.Errorf("%s in %s: %d live before the end and %d after, want 1 and 0; %v", what, where, before, after, err)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// takingLonger are ways to count before and after an instant in one go.
+func takingLonger(t *testing.T, end schedule.Instant, count string) map[string]func(*pgx.Conn) (int, int, error) {
 	wait := fmt.Sprintf(`SELECT pg_sleep_until('%s')`, end)
 	inTransaction := func(level pgx.TxIsoLevel) func(*pgx.Conn) (int, int, error) {
 		return func(conn *pgx.Conn) (before, after int, err error) {
@@ -99,24 +133,10 @@ END $$`)
 		}
 		return before, after, conn.QueryRow(t.Context(), `SELECT * FROM counted`).Scan(&before, &after)
 	}
-	var all sync.WaitGroup
-	for what, run := range map[string]func(*pgx.Conn) (int, int, error){
+	return map[string]func(*pgx.Conn) (int, int, error){
 		"a READ COMMITTED transaction": inTransaction(pgx.ReadCommitted), "a REPEATABLE READ transaction": inTransaction(pgx.RepeatableRead),
 		"a DO block": inBlock,
-	} {
-		all.Go(func() {
-			conn, err := pgx.Connect(t.Context(), h.dsn)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer conn.Close(t.Context())
-			if before, after, err := run(conn); err != nil || before != 1 || after != 0 {
-				t.Errorf("%s: %d live before the end and %d after, want 1 and 0; %v", what, before, after, err)
-			}
-		})
 	}
-	all.Wait()
 }
 
 func TestRevokedAccessIsNotFoundByPsql(t *testing.T) {
