@@ -17,6 +17,7 @@ import (
 type Store interface {
 	Tenants(ctx context.Context, names ...string) ([]store.Tenant, error)
 	Load(ctx context.Context, tenant string) (store.Content, error)
+	Shares(ctx context.Context, tenant string) (store.Shares, error)
 }
 
 // Announcer is a Store that says what was committed sooner than a look would find out. It calls heard with the tenant, or

@@ -176,10 +176,15 @@ type run struct {
 // loaded is what came of a load.
 type loaded struct {
 	tenant *tenant
-	asked  time.Time
-	row    store.Tenant
-	policy *access.Policy
-	err    error
+	// asked is when the store was asked for the oldest of it, and row the tenant's row then.
+	asked time.Time
+	row   store.Tenant
+	// since is the newest state when the load began. What looks have found meanwhile is newer, and no sign of a backup: of
+	// a tenant that never rests something must be answered, too.
+	since    version
+	compiled *compiled
+	shares   store.Shares
+	err      error
 }
 
 // Run follows a store until the context ends. It may be called again, with another handle on the same store; what is known
@@ -308,14 +313,14 @@ func union(a, b []string) []string {
 
 // see takes a tenant's row as it was when asked.
 func (r *run) see(ctx context.Context, t *tenant, row store.Tenant, asked time.Time) {
-	if why := r.acceptable(t, row); why != nil {
+	if why := r.acceptable(row, t.newest); why != nil {
 		r.distrust(t, version{}, why)
 		return
 	}
 	t.newest = versionOf(row)
 	a := t.answer.Load()
 	if a == nil || a.version != t.newest {
-		r.load(ctx, t)
+		r.load(ctx, t, row, asked)
 		return
 	}
 	if a.refused != nil {
@@ -339,56 +344,72 @@ func (r *run) distrust(t *tenant, v version, why error) {
 	r.refuse(t, v, why)
 }
 
-// load reads and compiles a tenant beside the looks; one load of a tenant at a time.
-func (r *run) load(ctx context.Context, t *tenant) {
+// load reads and compiles a tenant beside the looks; one load of a tenant at a time. Where just shares have come or gone
+// nothing else is read.
+func (r *run) load(ctx context.Context, t *tenant, row store.Tenant, asked time.Time) {
 	if t.loading {
 		return
 	}
 	t.loading = true
+	l := loaded{tenant: t, row: row, asked: asked, since: t.newest}
+	if t.compiled != nil && t.compiled.version == versionOf(row).withShares(0) {
+		l.compiled = t.compiled
+	}
 	r.loads.Go(func() {
 		r.slots <- struct{}{}
 		defer func() { <-r.slots }()
-		l := loaded{tenant: t, asked: r.clock.Now()}
-		l.row, l.policy, l.err = r.read(ctx, t.name)
+		started := r.clock.Now()
+		l.err = r.read(ctx, &l)
+		r.metrics.loaded(t.name, l.err, r.clock.Since(started))
 		r.loaded <- l
 	})
 }
 
-func (r *run) read(ctx context.Context, name string) (store.Tenant, *access.Policy, error) {
-	content, err := r.store.Load(ctx, name)
-	if err != nil {
-		return store.Tenant{}, nil, err
+func (r *run) read(ctx context.Context, l *loaded) (err error) {
+	if l.compiled == nil {
+		l.asked = r.clock.Now()
+		content, err := r.store.Load(ctx, l.tenant.name)
+		if err != nil {
+			return err
+		}
+		l.row = content.Tenant
+		facts, _, err := store.Decode(content.Rows)
+		if err != nil {
+			r.log.Error(err, "What the store holds cannot be read; no decision is answered from it", "namespace", l.tenant.name, "revision", l.row.Revision.String())
+			return errUnread
+		}
+		l.compiled = &compiled{versionOf(l.row).withShares(0), access.NewPolicy(facts)}
 	}
-	facts, _, err := store.Decode(content.Rows)
-	if err != nil {
-		r.log.Error(err, "What the store holds cannot be read; no decision is answered from it", "namespace", name, "revision", content.Tenant.Revision.String())
-		return content.Tenant, nil, errUnread
-	}
-	return content.Tenant, access.NewPolicy(facts), nil
+	l.shares, err = r.store.Shares(ctx, l.tenant.name)
+	return err
 }
 
 // take answers from what was loaded, unless it must not be, by what the looks have found meanwhile.
 func (r *run) take(l loaded) {
-	t, v := l.tenant, versionOf(l.row)
+	t := l.tenant
 	t.loading = false
 	if l.err == nil {
-		l.err = r.acceptable(t, l.row)
+		l.err = r.acceptable(l.row, l.since)
 	}
-	r.metrics.loaded(t.name, l.err, r.clock.Since(l.asked))
 	switch {
 	case errors.Is(l.err, errUnread):
-		r.distrust(t, v, l.err)
+		r.distrust(t, versionOf(l.row), l.err)
 	case isDoubt(l.err):
 		r.distrust(t, version{}, l.err)
 	case l.err != nil:
 		r.log.Info("Not loaded, the next look tries again", "namespace", t.name, "reason", l.err.Error())
 	default:
-		t.doubt = nil
-		r.publish(t, v, l.policy, l.asked)
+		t.doubt, t.compiled = nil, l.compiled
+		v := l.compiled.version.withShares(l.shares.Version)
+		r.publish(t, v, l.compiled.policy.WithShares(l.shares.List), l.asked)
 		r.log.V(1).Info("Answering from a new state", "namespace", t.name, "revision", v.revision.String())
-		if t.newest != v {
-			t.newest = v
-			r.Look(t.name)
+		if t.newest == v {
+			return
 		}
+		// The store has moved on since, or the load was faster than the looks.
+		if !v.isBehind(t.newest) {
+			t.newest = v
+		}
+		r.Look(t.name)
 	}
 }

@@ -2,11 +2,13 @@ package follow_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
 	"github.com/crmaccess/crm-access-operator/internal/follow"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -37,6 +39,22 @@ func TestWithoutAnnouncementsTheNextLookFindsOut(t *testing.T) {
 	d.lend(tenant, schedule.Unbounded, "bob")
 	f.tick()
 	f.eventually(tenant, "ann", "deny")
+}
+
+// A load takes longer than the time between two commits: what it has read is answered from all the same.
+func TestATenantThatNeverRestsIsAnsweredFor(t *testing.T) {
+	d := newDatabase(t)
+	d.lend(tenant, schedule.Unbounded, "ann")
+	s := &overtaken{Store: d}
+	f := newFollower(t, s)
+	s.meanwhile = func() { // each load is overtaken by a commit, and by the look that sees it
+		d.lend(tenant, schedule.Unbounded, "ann", fmt.Sprint("user-", s.loads))
+		f.tick()
+	}
+	for range 5 {
+		f.tick()
+		f.eventually(tenant, "ann", "allow")
+	}
 }
 
 func TestListeningBeginsAnewWhenItsConnectionWasLost(t *testing.T) {
@@ -162,8 +180,8 @@ func TestAClockThatIsSetWhileTheStoreIsAwayIsNotTrusted(t *testing.T) {
 
 func TestRowsThatSomebodyElseWroteGiveNothingBeforeTheOperatorHasLooked(t *testing.T) {
 	const byHand = `INSERT INTO crm_access.holder (tenant, owner_kind, owner_name, key, user_name, bundle, role, revoked_by)
-		SELECT tenant, owner_kind, owner_name, 'bob', 'bob', bundle, role, revoked_by FROM crm_access.holder;
-		INSERT INTO crm_access.crm_user SELECT (jsonb_populate_record(u, '{"owner_name":"bob","key":"bob","user_name":"bob"}')).* FROM crm_access.crm_user AS u`
+		SELECT tenant, owner_kind, owner_name, 'bob', 'bob', bundle, role, revoked_by FROM crm_access.holder WHERE user_name = 'ann';
+		INSERT INTO crm_access.crm_user SELECT (jsonb_populate_record(u, '{"owner_name":"bob","key":"bob","user_name":"bob"}')).* FROM crm_access.crm_user AS u WHERE user_name = 'ann'`
 	d := newDatabase(t)
 	d.lend(tenant, schedule.Unbounded, "ann")
 	f := newFollower(t, silent{d})
@@ -215,6 +233,47 @@ func TestRowsThatCannotBeReadEndTheAnswersOfTheirTenantAlone(t *testing.T) {
 		t.Errorf("what cannot be read was read %v times more", again-loads)
 	}
 	f.eventually("qingyun", "ann", "allow")
+}
+
+func TestSharesAreFollowedAndNothingElseIsLoadedForThem(t *testing.T) {
+	d := newDatabase(t)
+	d.lend(tenant, schedule.Unbounded, "ann")
+	s := &counting{Store: d}
+	f := newFollower(t, s)
+	f.eventually(tenant, guest, "deny")
+	share, err := d.MakeShare(t.Context(), tenant, store.Share{Reason: "holiday", ShareFact: access.ShareFact{
+		Maker: "ann", Recipient: guest, Object: "customer", Record: "c1", Actions: []string{"read"}, Level: access.LevelRead,
+		Window: schedule.Window{NotBefore: d.now(), NotAfter: d.now() + 3600},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.tick()
+	f.eventually(tenant, guest, "allow")
+	if err := d.EndShare(t.Context(), tenant, share.ID, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	f.tick()
+	f.eventually(tenant, guest, "deny")
+	if loads := s.loads.Load(); loads != 1 {
+		t.Errorf("the content was loaded %d times, want once, at the start", loads)
+	}
+}
+
+func TestAShareGoesWithWhatItsMakerLoses(t *testing.T) {
+	d := newDatabase(t)
+	d.lend(tenant, schedule.Unbounded, "ann")
+	if _, err := d.MakeShare(t.Context(), tenant, store.Share{Reason: "holiday", ShareFact: access.ShareFact{
+		Maker: "ann", Recipient: guest, Object: "customer", Record: "c1", Actions: []string{"read"}, Level: access.LevelRead,
+		Window: schedule.Window{NotBefore: d.now(), NotAfter: d.now() + 3600},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	f := newFollower(t, silent{d})
+	f.eventually(tenant, guest, "allow")
+	d.lend(tenant, schedule.Unbounded, "bob")
+	f.tick()
+	f.eventually(tenant, guest, "deny")
 }
 
 func TestARestoredBackupIsNotFollowedBeforeTheOperatorHasComparedIt(t *testing.T) {

@@ -18,16 +18,23 @@ type version struct {
 	revision   store.Revision
 	ledgerHead string
 	tampered   int64
+	shares     int64
 }
 
 func versionOf(row store.Tenant) version {
-	return version{row.Revision, row.LedgerHead, row.Tampered}
+	return version{row.Revision, row.LedgerHead, row.Tampered, row.Runtime}
+}
+
+// withShares is the version with the shares of another one.
+func (v version) withShares(number int64) version {
+	v.shares = number
+	return v
 }
 
 // isBehind says whether a state comes from before another one, or from another history: a backup was restored.
 func (v version) isBehind(o version) bool {
 	order := v.revision.Compare(o.revision)
-	return order < 0 || order == 0 && v.ledgerHead != o.ledgerHead
+	return order < 0 || order == 0 && (v.ledgerHead != o.ledgerHead || v.shares < o.shares)
 }
 
 // tenant is one tenant of the store. Only answer is read by others than the run that follows it.
@@ -36,10 +43,18 @@ type tenant struct {
 	// newest is the newest state that the store was seen in, empty before the first look.
 	newest  version
 	loading bool
+	// compiled is the policy without shares that was compiled last, nil before the first.
+	compiled *compiled
 	// doubt is why the store's state of it is not followed, nil where it is.
 	doubt error
 
 	answer atomic.Pointer[answer]
+}
+
+// compiled is a policy without shares, of the version with none.
+type compiled struct {
+	version version
+	policy  *access.Policy
 }
 
 // answer is what decisions are made from, or why none are made.
@@ -119,12 +134,13 @@ func isDoubt(err error) bool {
 	return errors.As(err, &d)
 }
 
-// acceptable says whether a row may be followed. The order is that of what is worse.
-func (f *Follower) acceptable(t *tenant, row store.Tenant) error {
+// acceptable says whether a row may be followed that was read after one of another version. The order is that of what is
+// worse.
+func (f *Follower) acceptable(row store.Tenant, after version) error {
 	switch {
 	case f.owner != (store.Owner{}) && row.Owner != f.owner:
 		return errElsewhere
-	case versionOf(row).isBehind(t.newest):
+	case versionOf(row).isBehind(after):
 		return errRestored
 	case !isVetted(row):
 		return errTampered

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ const (
 	tenant = "huayue"
 	maxAge = 10 * time.Second
 )
+
+// guest has an account in every tenant, and no grant.
+const guest = "guest"
 
 var owner = store.Owner{Cluster: "cluster", Namespace: "namespace"}
 
@@ -75,8 +79,10 @@ func (d *database) lend(name string, window schedule.Window, readers ...string) 
 			Digest: "0a1b2c3d4e5f", Origin: "loan", Object: "customer", Actions: []string{"read"}, Scopes: []string{"all"},
 		}}},
 	}
-	for _, user := range readers {
+	for _, user := range append(readers, guest) {
 		facts.Users = append(facts.Users, access.UserFact{Owner: ref(access.KindUser, user), User: user, Type: access.UserEmployee, State: access.StateActive})
+	}
+	for _, user := range readers {
 		facts.Holders = append(facts.Holders, access.HolderFact{Owner: ref(access.KindTemporaryGrant, "loan"), User: user, Bundle: "TemporaryGrant/loan/0", Window: window})
 	}
 	rows, err := store.Encode(facts)
@@ -127,6 +133,32 @@ func (d *database) now() schedule.Instant {
 
 // silent is a store behind a pooler that swallows announcements.
 type silent struct{ follow.Store }
+
+// counting counts how often content is loaded.
+type counting struct {
+	follow.Store
+	loads atomic.Int64
+}
+
+func (c *counting) Load(ctx context.Context, tenant string) (store.Content, error) {
+	c.loads.Add(1)
+	return c.Store.Load(ctx, tenant)
+}
+
+// overtaken is a store in which something happens between a load and its end, but not in the first one.
+type overtaken struct {
+	follow.Store
+	loads     int
+	meanwhile func()
+}
+
+func (o *overtaken) Load(ctx context.Context, tenant string) (store.Content, error) {
+	content, err := o.Store.Load(ctx, tenant)
+	if o.loads++; o.loads > 1 && o.loads < 10 {
+		o.meanwhile()
+	}
+	return content, err
+}
 
 // follower follows a store, by a clock that stands until the test moves it.
 type follower struct {
