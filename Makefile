@@ -43,7 +43,7 @@ build: ## Build bin/manager, bin/decider and bin/kubectl-crmaccess
 	$(GO_BUILD) -o $(BIN)/ ./cmd/manager ./cmd/decider ./cmd/kubectl-crmaccess
 
 .PHONY: test
-test: test-race test-rest ## Run all tests against a real API server and a real PostgreSQL
+test: test-race test-rest test-witnesses ## Run all tests against a real API server and a real PostgreSQL
 
 .PHONY: test-race
 test-race: controlplane postgres
@@ -52,6 +52,12 @@ test-race: controlplane postgres
 .PHONY: test-rest
 test-rest: controlplane postgres
 	$(GO_TEST) $$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) | sort))
+
+# A module of its own, where engines that others made answer like ours. -mod=mod: a requirement that moved at the root does
+# not stop the test; verify asks for go mod tidy.
+.PHONY: test-witnesses
+test-witnesses:
+	cd test/bench/rivals && $(GO_TEST) -mod=mod ./witness
 
 .PHONY: lint
 lint: golangci-lint ## Run the linters (.golangci.yml), which hold the walls between the packages
@@ -90,6 +96,7 @@ verify-source:
 	if [ -n "$$unformatted" ]; then echo "not formatted (run 'make fmt'):" $$unformatted >&2; exit 1; fi
 	go mod tidy -diff
 	go vet ./...
+	cd test/bench/rivals && go mod tidy -diff && go vet ./...
 
 .PHONY: verify-config
 verify-config: controlplane
@@ -109,6 +116,10 @@ e2e: controlplane build postgres ## Run the end-to-end tests alone, and say what
 .PHONY: bench
 bench: controlplane postgres ## Run the benchmarks; BENCHTIME=1s a benchmark
 	go test -p 1 -timeout 60m -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(addsuffix /...,$(wildcard ./internal ./test/bench))
+
+.PHONY: bench-rivals
+bench-rivals: ## Time decisions against cedar-go, OPA, casbin and OpenFGA, whose answers are checked first
+	cd test/bench/rivals && go test -p 1 -timeout 60m -run '^$$' -bench . -benchtime 1x
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target; FUZZTIME=20s a target
