@@ -1,4 +1,4 @@
-// Package golden asks the golden decisions of the sample organisation, of the engine, of the command line and of the decision
+// Package golden asks the golden decisions of the sample organisation, of the engine, the command line, PostgreSQL and the decision
 // API.
 package golden
 
