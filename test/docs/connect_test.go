@@ -23,6 +23,8 @@ const root = "../.."
 type runner struct {
 	// address stands where the page says 127.0.0.1:8082.
 	address string
+	// sql runs a script as the CRM's application does.
+	sql func(t *testing.T, script string) string
 }
 
 // fence is a block of a page: its language, what it says, and what stands around it.
@@ -73,6 +75,9 @@ func (r *runner) block(t *testing.T, b fence, before string) (text string, print
 		return b.text, &out
 	case "python":
 		out := r.program(t, b.text, "example.py", "python3")
+		return b.text, &out
+	case "sql":
+		out := strings.TrimRight(r.sql(t, b.text), "\n") + "\n"
 		return b.text, &out
 	case "text":
 		return before, nil
@@ -161,7 +166,7 @@ func TestConnectYourCRM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told, examples := (&runner{address: serve(t)}).run(t, string(text))
+	told, examples := (&runner{address: serve(t), sql: database(t)}).run(t, string(text))
 	if examples < 6 {
 		t.Errorf("%s has %d examples: are they found?", page, examples)
 	}
