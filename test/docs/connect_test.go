@@ -60,6 +60,9 @@ func (r *runner) run(t *testing.T, page string) (told string, examples int) {
 			out.WriteString(line)
 		}
 	}
+	if language != "" {
+		t.Fatalf("the last block, in %s, has no end", language)
+	}
 	return out.String(), examples
 }
 
