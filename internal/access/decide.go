@@ -12,9 +12,23 @@ func (p *Policy) Decide(now schedule.Instant, request *Request, levels []Level) 
 	if len(levels) != len(request.Fields) {
 		levels = make([]Level, len(request.Fields)) // a field below edit denies an update whether or not the level is wanted
 	}
+	effect, _ := p.Judge(now, request, levels)
+	return effect
+}
+
+// Judge is Decide with the stage that decided. levels must be as long as the request's fields.
+func (p *Policy) Judge(now schedule.Instant, request *Request, levels []Level) (Effect, Stage) {
 	var q question
 	q.policy, q.now, q.request, q.levels = p, now, request, levels
-	return q.answer(nil)
+	return q.answer(nil), Stage{q.decidedBy}
+}
+
+// Stage is a stage of a decision (design §4).
+type Stage struct{ step }
+
+// String is the stage as the log of decisions names it; of an allow it is "allowed".
+func (s Stage) String() string {
+	return nameOf([]string{"revocation", "account", "catalogue", "guardrails", "grants", "approval", "fields", "allowed"}, int(s.step))
 }
 
 // question is one evaluation under way.
@@ -40,6 +54,7 @@ type question struct {
 
 	// covered holds the scopes by which the user stands to the record.
 	covered          Scopes
+	decidedBy        step // steps where nothing says no
 	recordDepartment int32
 	scoped           *Record // whose owner and department decide: the record's own, or its parent's
 }
@@ -62,9 +77,12 @@ const (
 // speak does, so that all causes are told. The answer is the same.
 func (q *question) answer(t *trace) Effect {
 	effect := Allow
+	q.decidedBy = steps
 	for s := range steps {
 		e, done := q.take(s, t)
-		effect = min(effect, e)
+		if e < effect {
+			effect, q.decidedBy = e, s
+		}
 		if done || (effect == Deny && t == nil) {
 			break
 		}

@@ -16,7 +16,7 @@ func (t *trace) forbidden(q *question, g *guard) {
 	case g.deny != nil: // all of it must be so
 		why = []string{strings.Join(q.whyDenied(&g.deny.When), ", ")}
 	case g.limit != nil: // each of them is enough
-		why = q.whyLimited(g.limit)
+		why = q.whyLimited(g)
 	case q.request.Record == nil || q.request.Record.Creator == "":
 		why = []string{fmt.Sprintf("who created the %s is not known", q.object.name)}
 	default:
@@ -55,10 +55,10 @@ func (q *question) whyDenied(when *DenyWhen) (why []string) {
 	return why
 }
 
-func (q *question) whyLimited(limit *LimitRule) (why []string) {
-	c := &q.request.Context
+func (q *question) whyLimited(g *guard) (why []string) {
+	c, limit := &q.request.Context, g.limit
 	rows, rowsSaid := count(c.Rows)
-	used, usedSaid := count(c.Used)
+	used, usedSaid := q.used(g)
 	if q.exceedsRequest(limit) {
 		if rowsSaid {
 			why = append(why, fmt.Sprintf("%d > %d rows", rows, *limit.MaxRowsPerRequest))
@@ -66,7 +66,7 @@ func (q *question) whyLimited(limit *LimitRule) (why []string) {
 			why = append(why, "rows not said")
 		}
 	}
-	if q.exceedsDay(limit) {
+	if q.exceedsDay(g) {
 		switch {
 		case rowsSaid && usedSaid:
 			why = append(why, fmt.Sprintf("%d used + %d > %d rows in 24 hours", used, rows, *limit.MaxRowsPerDay))

@@ -34,6 +34,8 @@ type Context struct {
 	// Rows are how many the request is about, and Used how many of the last 24 hours count beside them.
 	Rows *int64
 	Used *int64
+	// UsedOf, where it is given, stands in place of Used: how many count for each of Policy.DayLimits, in their order.
+	UsedOf []int64
 	// Owned is how many records of the object the one who would own the record has already.
 	Owned            *int64
 	Reason           string

@@ -17,6 +17,8 @@ type guard struct {
 	deny    *DenyRule
 	limit   *LimitRule
 	approve *ApproveRule
+	// day is the place of a limit among Policy.DayLimits.
+	day int
 	// separate says that whoever created the record may not do the action.
 	separate bool
 }
@@ -95,6 +97,11 @@ func (o *object) guard(action int, g guard) {
 	if at := &o.guards[action]; g.approve != nil {
 		at.approve = append(at.approve, g)
 	} else {
+		for i := range at.forbid {
+			if limit := at.forbid[i].limit; limit != nil && limit.MaxRowsPerDay != nil {
+				g.day++
+			}
+		}
 		at.forbid = append(at.forbid, g)
 	}
 }
@@ -214,7 +221,7 @@ func (q *question) forbids(g *guard) bool {
 	case g.deny != nil:
 		return q.denies(&g.deny.When) != untrue
 	case g.limit != nil:
-		return q.exceedsRequest(g.limit) || q.exceedsDay(g.limit) || q.exceedsOwned(g.limit)
+		return q.exceedsRequest(g.limit) || q.exceedsDay(g) || q.exceedsOwned(g.limit)
 	case g.separate:
 		return q.request.Record == nil || q.request.Record.Creator == "" || q.request.Record.Creator == q.request.User
 	}
@@ -240,13 +247,22 @@ func (q *question) exceedsRequest(limit *LimitRule) bool {
 	return !said || rows > *limit.MaxRowsPerRequest
 }
 
-func (q *question) exceedsDay(limit *LimitRule) bool {
+func (q *question) exceedsDay(g *guard) bool {
+	limit := g.limit
 	if limit.MaxRowsPerDay == nil {
 		return false
 	}
 	rows, said := count(q.request.Context.Rows)
-	used, saidToo := count(q.request.Context.Used)
+	used, saidToo := q.used(g)
 	return !said || !saidToo || used > *limit.MaxRowsPerDay || rows > *limit.MaxRowsPerDay-used
+}
+
+// used is how many rows count for a limit, if that was said.
+func (q *question) used(g *guard) (int64, bool) {
+	if c := &q.request.Context; g.day < len(c.UsedOf) {
+		return count(&c.UsedOf[g.day])
+	}
+	return count(q.request.Context.Used)
 }
 
 func (q *question) exceedsOwned(limit *LimitRule) bool {

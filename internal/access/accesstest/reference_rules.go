@@ -76,7 +76,7 @@ func (r Reference) cap(object *access.ObjectType, field *access.Field) access.Le
 func (r Reference) unapproved(now schedule.Instant, user *access.User, object *access.ObjectType, q *access.Request, answering []held) string {
 	var needs []*access.ApproveRule
 	for _, rule := range r.rules() {
-		if rule.Approve != nil && about(rule.Approve.Target, object, q.Action) && r.asks(rule.Approve.When, user, object, q, answering) {
+		if rule.Approve != nil && about(rule.Approve.Target, object, q.Action) && r.asks(rule.Approve.When, object, q, answering) {
 			needs = append(needs, rule.Approve)
 		}
 	}
@@ -93,7 +93,7 @@ func (r Reference) unapproved(now schedule.Instant, user *access.User, object *a
 	return "approve rule"
 }
 
-func (r Reference) asks(when access.ApproveWhen, user *access.User, object *access.ObjectType, q *access.Request, answering []held) bool {
+func (r Reference) asks(when access.ApproveWhen, object *access.ObjectType, q *access.Request, answering []held) bool {
 	switch {
 	case when.RowsOver != nil && q.Context.Rows != nil && *q.Context.Rows <= *when.RowsOver:
 		return false

@@ -1,0 +1,109 @@
+package access
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+)
+
+// Right is what somebody may do to an object at an instant, over all that they hold: what guardrails take away, and which
+// records it is, a decision says.
+type Right struct {
+	Object, Action string
+	// Scopes are those by which records are taken in, the narrowest first; "selected" stands for records that a grant names.
+	Scopes []string
+	// Until is when the last of it ends, or Forever.
+	Until schedule.Instant
+}
+
+// scopeSelected is how Rights names a selection.
+const scopeSelected = "selected"
+
+// Rights are what somebody may do by bindings and temporary grants, in the order of objects and actions. Nobody unknown or
+// away may do anything, nor anybody to an object that is disabled.
+func (p *Policy) Rights(now schedule.Instant, user string) []Right {
+	id, known := p.find(user)
+	if !known || !p.accounts[id].active {
+		return nil
+	}
+	type key struct {
+		object int
+		action int
+	}
+	rights, scopes := make(map[key]*Right), make(map[key]Scopes)
+	selected := make(map[key]bool)
+	for _, h := range p.holdingsOf(id) {
+		if !p.window(h).Active(now) {
+			continue
+		}
+		for object := range p.objects {
+			o, s := &p.objects[object], p.spans[int(h.bundle)*len(p.objects)+object]
+			for j := s.start; o.enabled && j < s.end; j++ {
+				for action, name := range o.actions.list {
+					t, k := &p.tuples[j], key{object, action}
+					if t.actions>>action&1 == 0 {
+						continue
+					}
+					if rights[k] == nil {
+						rights[k] = &Right{Object: o.name, Action: name, Until: schedule.Always}
+					}
+					rights[k].Until = max(rights[k].Until, p.window(h).NotAfter)
+					scopes[k] |= t.scopes
+					selected[k] = selected[k] || t.selection != none
+				}
+			}
+		}
+	}
+	list := make([]Right, 0, len(rights))
+	for k, right := range rights {
+		right.Scopes = slices.Clone(scopes[k].Names())
+		if selected[k] {
+			right.Scopes = append(right.Scopes, scopeSelected)
+		}
+		list = append(list, *right)
+	}
+	slices.SortFunc(list, func(a, b Right) int { return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Action, b.Action)) })
+	return list
+}
+
+// MayApprove says whether a request waits for an approval that somebody may give, whoever has approved it already.
+func (p *Policy) MayApprove(now schedule.Instant, request *Request, person string) bool {
+	asked := *request
+	asked.Context.ApprovedBy = nil
+	q := question{policy: p, now: now, request: &asked, levels: make([]Level, len(asked.Fields))}
+	if q.answer(nil) != NeedsApproval {
+		return false
+	}
+	return slices.ContainsFunc(q.object.guards[q.action].approve, func(g guard) bool {
+		return q.needsApproval(&g.approve.When) && q.mayApprove(person, g.approve.By)
+	})
+}
+
+// DayLimits are the rules that bound how many rows somebody may use in 24 hours by this action on this object: each sums
+// over all of its own objects and actions.
+func (p *Policy) DayLimits(object, action string) (limits []*LimitRule) {
+	id, known := p.objectIDs.find(object)
+	if !known || p.objects[id].guards == nil {
+		return nil
+	}
+	bit, known := p.objects[id].actions.find(action)
+	if !known {
+		return nil
+	}
+	for _, g := range p.objects[id].guards[bit].forbid {
+		if g.limit != nil && g.limit.MaxRowsPerDay != nil {
+			limits = append(limits, g.limit)
+		}
+	}
+	return limits
+}
+
+// AccountOf is the type of an account, and whether it is there and has access.
+func (p *Policy) AccountOf(user string) (userType UserType, active bool) {
+	id, known := p.find(user)
+	if !known {
+		return "", false
+	}
+	return p.people[id].userType, p.accounts[id].active
+}
