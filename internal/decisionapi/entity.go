@@ -36,10 +36,12 @@ type resource struct {
 
 // circumstances are a question's context.
 type circumstances struct {
-	access    access.Context
-	fields    []string
-	explain   bool
-	at        *schedule.Instant
+	access  access.Context
+	fields  []string
+	explain bool
+	at      *schedule.Instant
+	// approvals are the ids of requests whose approvers the question counts on.
+	approvals []string
 	malformed error
 }
 
@@ -209,6 +211,8 @@ func (r *reader) circumstances(options *Options) *circumstances {
 				c.fields = r.texts()
 			case "explain":
 				c.explain = r.truth()
+			case "approval":
+				c.approvals = r.approvals()
 			case "time":
 				if options.HonourTime {
 					c.at = r.instant()
@@ -217,6 +221,22 @@ func (r *reader) circumstances(options *Options) *circumstances {
 		}
 	})
 	return c
+}
+
+// maxApprovals is how many approvals one question can count on, as many as rules can ask for.
+const maxApprovals = 16
+
+// approvals reads the id of a request, or a list of them.
+func (r *reader) approvals() (ids []string) {
+	if r.kind() == '"' {
+		ids = []string{r.text()}
+	} else {
+		ids = r.texts()
+	}
+	if len(ids) > maxApprovals {
+		r.failf("want %d at most", maxApprovals)
+	}
+	return ids
 }
 
 func (r *reader) target(c *access.Context) {

@@ -1,6 +1,7 @@
 package decisionapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -30,7 +31,11 @@ func (a *asked) evaluate(e *entities) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return q.answer(a.policy, now), nil
+	if _, err := a.recall(e, &q.request, now); err != nil {
+		return nil, err
+	}
+	reply := q.answer(a.policy, now)
+	return reply, a.logDecision(q, reply, now)
 }
 
 // question maps the entities to a request. What the source knows of the record stands in place of what the caller says of
@@ -105,7 +110,10 @@ func (a *asked) evaluations() (any, error) {
 	}
 	replies := &Replies{Evaluations: make([]*Reply, 0, len(items))}
 	for i := range items {
-		reply := a.evaluateItem(&items[i], &defaults)
+		reply, err := a.evaluateItem(&items[i], &defaults)
+		if err != nil {
+			return nil, err
+		}
 		replies.Evaluations = append(replies.Evaluations, reply)
 		if (semantic == denyOnFirstDeny && !reply.Decision) || (semantic == permitOnFirstPermit && reply.Decision) {
 			break
@@ -151,17 +159,21 @@ func (r *reader) semantic() (semantic string) {
 	return semantic
 }
 
-// evaluateItem answers one item: what it names replaces the default whole, what it leaves out is the default's.
-func (a *asked) evaluateItem(one *item, defaults *entities) *Reply {
+// evaluateItem answers one item: what it names replaces the default whole, what it leaves out is the default's. What keeps
+// the store from being asked, or told, is a fault of no item.
+func (a *asked) evaluateItem(one *item, defaults *entities) (*Reply, error) {
 	if one.malformed != nil {
-		return faulty(one.malformed)
+		return faulty(one.malformed), nil
 	}
 	one.or(defaults)
 	reply, err := a.evaluate(&one.entities)
-	if err != nil {
-		return faulty(err)
+	switch {
+	case errors.Is(err, errUnlogged), errors.Is(err, errNoFacts):
+		return nil, err
+	case err != nil:
+		return faulty(err), nil
 	}
-	return reply
+	return reply, nil
 }
 
 // faulty is the answer to a question that cannot be read.

@@ -34,6 +34,12 @@ type Options struct {
 	BaseURL string
 	// Credentials say which applications may ask. Without, everybody may: then listen on loopback alone.
 	Credentials *Credentials
+	// Facts are where what people make while the CRM runs is kept. Without, it cannot be made, and no approval counts.
+	Facts FactSource
+	// BareSubject lets HeaderSubject bear the bare name of a person: for offline use and loopback only.
+	BareSubject bool
+	// Log, where there is one, keeps what was decided.
+	Log *DecisionLog
 }
 
 // New answers the endpoints below /{namespace}, and without it where one tenant is served.

@@ -36,6 +36,14 @@ func (e *entities) read(r *reader, name string, options *Options) {
 	}
 }
 
+// approvals are those that the context counts on.
+func (e *entities) approvals() []string {
+	if e.context == nil {
+		return nil
+	}
+	return e.context.approvals
+}
+
 // or fills in what is not given from the defaults, each entity whole.
 func (e *entities) or(defaults *entities) {
 	e.subject = cmp.Or(e.subject, defaults.subject)

@@ -16,6 +16,12 @@ const (
 	pathSearchResource = "/access/v1/search/resource"
 	pathSearchAction   = "/access/v1/search/action"
 	pathFilter         = "/v1/filter"
+	pathRequests       = "/access/v1/requests"
+	pathAnswers        = "/access/v1/requests/{id}/answers"
+	pathShares         = "/v1/shares"
+	pathShare          = "/v1/shares/{id}"
+	pathUsage          = "/v1/usage"
+	pathSelf           = "/v1/me"
 	pathMetadata       = "/.well-known/authzen-configuration"
 )
 
@@ -33,6 +39,14 @@ var endpoints = []endpoint{
 	{http.MethodPost, pathSearchResource, (*asked).searchResources},
 	{http.MethodPost, pathSearchAction, (*asked).searchActions},
 	{http.MethodPost, pathFilter, (*asked).filter},
+	{http.MethodPost, pathRequests, (*asked).ask},
+	{http.MethodGet, pathRequests, (*asked).listRequests},
+	{http.MethodPost, pathAnswers, (*asked).answerRequest},
+	{http.MethodPost, pathShares, (*asked).makeShare},
+	{http.MethodGet, pathShares, (*asked).listShares},
+	{http.MethodDelete, pathShare, (*asked).endShare},
+	{http.MethodPost, pathUsage, (*asked).use},
+	{http.MethodGet, pathSelf, (*asked).self},
 }
 
 var served = newRoutes(endpoints)

@@ -1,0 +1,297 @@
+package decisionapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store"
+)
+
+const (
+	// requestLasts is how long a request can be answered and used where the subject does not say, in seconds.
+	requestLasts = 24 * 60 * 60
+	// considered is how many open requests are looked through for those that somebody may answer.
+	considered = 2000
+)
+
+// requestView is a request as it is told. To whoever may answer it, it says what they answer for.
+type requestView struct {
+	ID      string       `json:"id"`
+	Subject entityView   `json:"subject"`
+	Action  actionView   `json:"action"`
+	Object  entityView   `json:"resource"`
+	Rows    *int64       `json:"rows,omitempty"`
+	Fields  []string     `json:"fields,omitempty"`
+	Target  *targetView  `json:"target,omitempty"`
+	Reason  string       `json:"reason,omitempty"`
+	From    string       `json:"from"`
+	Until   string       `json:"until"`
+	State   string       `json:"state"`
+	UsedAt  string       `json:"usedAt,omitempty"`
+	Answers []answerView `json:"answers"`
+	// Obligations are who may still approve, where it was just asked.
+	Obligations []Obligation `json:"obligations,omitempty"`
+}
+
+type entityView struct {
+	Type string `json:"type"`
+	ID   string `json:"id,omitempty"`
+}
+
+type actionView struct {
+	Name string `json:"name"`
+}
+
+type targetView struct {
+	User       string `json:"user,omitempty"`
+	Department string `json:"department,omitempty"`
+}
+
+type answerView struct {
+	Approver string `json:"approver"`
+	Decision bool   `json:"decision"`
+	Comment  string `json:"comment,omitempty"`
+	At       string `json:"at"`
+}
+
+// The states of a request.
+const (
+	stateOpen    = "open"
+	stateRefused = "refused"
+	stateUsed    = "used"
+	stateEnded   = "ended"
+)
+
+func stateOf(r *store.Request, now schedule.Instant) string {
+	switch {
+	case r.UsedAt != schedule.Forever:
+		return stateUsed
+	case len(r.Answers) > 0 && r.Approvers() == nil:
+		return stateRefused
+	case r.Window.Ended(now):
+		return stateEnded
+	}
+	return stateOpen
+}
+
+func requestViewOf(r *store.Request, now schedule.Instant) requestView {
+	view := requestView{
+		ID: r.ID, Subject: entityView{subjectUser, r.Subject}, Action: actionView{r.Action}, Object: entityView{r.Object, r.Record},
+		Rows: r.Rows, Fields: r.Fields, Reason: r.Reason, From: r.Window.NotBefore.String(), Until: r.Window.NotAfter.String(),
+		State: stateOf(r, now), Answers: make([]answerView, len(r.Answers)),
+	}
+	if r.TargetUser != "" || r.TargetDepartment != "" {
+		view.Target = &targetView{r.TargetUser, r.TargetDepartment}
+	}
+	if r.UsedAt != schedule.Forever {
+		view.UsedAt = r.UsedAt.String()
+	}
+	for i, answer := range r.Answers {
+		view.Answers[i] = answerView{answer.Approver, answer.Approves, answer.Comment, answer.At.String()}
+	}
+	return view
+}
+
+// ask asks for the approval of an operation that needs one, and of nothing else.
+func (a *asked) ask() (any, error) {
+	var e entities
+	var until *schedule.Instant
+	for name := range a.body.members() {
+		switch name {
+		case "until":
+			until = a.body.instant()
+		default:
+			e.read(a.body, name, &a.options)
+		}
+	}
+	if err := a.body.end(); err != nil {
+		return nil, err
+	}
+	facts, err := a.facts()
+	if err != nil {
+		return nil, err
+	}
+	person, err := a.person(facts)
+	if err != nil {
+		return nil, err
+	}
+	q, err := a.asPerson(&e, person)
+	if err != nil {
+		return nil, err
+	}
+	now, err := a.instant(q)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := a.recall(&e, &q.request, now); err != nil {
+		return nil, err
+	}
+	explanation := a.policy.Explain(now, &q.request)
+	switch explanation.Effect {
+	case access.Allow:
+		return nil, refuse(http.StatusConflict, "this needs nobody's approval: it is allowed")
+	case access.Deny:
+		return nil, refuse(http.StatusForbidden, "no approval would allow this: ask for an evaluation with explain to see why")
+	}
+	request, err := requestFor(q, e.resource, now, until)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := facts.Ask(a.http.Context(), a.tenant, request)
+	if err != nil {
+		return nil, unkept(err)
+	}
+	view := requestViewOf(&kept, now)
+	view.Obligations = q.reply(explanation.Effect, nil, explanation.Obligations).Context.Obligations
+	return view, a.logMade(&q.request, reasonAsked)
+}
+
+// requestFor keeps the question with the facts of the record: whoever may answer is named from them.
+func requestFor(q *question, said *resource, now schedule.Instant, until *schedule.Instant) (store.Request, error) {
+	text, err := json.Marshal(&q.request)
+	if err != nil {
+		return store.Request{}, err
+	}
+	request := store.Request{Operation: operationOf(&q.request, said), Question: text, Reason: q.request.Context.Reason}
+	if request.Window.NotAfter = now + requestLasts; until != nil {
+		request.Window.NotAfter = *until
+	}
+	return request, nil
+}
+
+// mayAnswer says whether the engine names somebody, now, as one who may approve what a request asks. Where records are
+// known here, theirs are the facts of now.
+func (a *asked) mayAnswer(person string, r *store.Request, now schedule.Instant) bool {
+	var request access.Request
+	if person == r.Subject || !r.Open(now) || json.Unmarshal(r.Question, &request) != nil || request.User != r.Subject {
+		return false
+	}
+	if source, knows := a.source.(RecordSource); knows && request.Record != nil && request.Action != access.ActionCreate {
+		if record := source.Records(a.tenant, request.Object)[request.Record.ID]; record != nil {
+			request.Record = record
+		}
+	}
+	answered := slices.ContainsFunc(r.Answers, func(answer store.Answer) bool { return answer.Approver == person })
+	return !answered && a.policy.MayApprove(now, &request, person)
+}
+
+// The roles in which somebody looks at requests.
+const (
+	roleSubject  = "subject"
+	roleApprover = "approver"
+)
+
+// listRequests are a person's own, or those that they may answer now.
+func (a *asked) listRequests() (any, error) {
+	facts, err := a.facts()
+	if err != nil {
+		return nil, err
+	}
+	person, err := a.person(facts)
+	if err != nil {
+		return nil, err
+	}
+	var requests []store.Request
+	switch role := a.http.URL.Query().Get("role"); role {
+	case roleSubject:
+		requests, err = facts.RequestsOf(a.http.Context(), a.tenant, person, listed)
+		err = unkeptOrNil(err)
+	case roleApprover:
+		requests, err = a.waitingFor(facts, person)
+	default:
+		return nil, &fault{"role", shown(role) + " is none of " + roleSubject + ", " + roleApprover}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.viewRequests(requests)
+}
+
+func (a *asked) viewRequests(requests []store.Request) (any, error) {
+	now, err := a.now()
+	if err != nil {
+		return nil, err
+	}
+	views := make([]requestView, len(requests))
+	for i := range requests {
+		views[i] = requestViewOf(&requests[i], now)
+	}
+	return map[string]any{"requests": views}, nil
+}
+
+// waitingFor are the requests that somebody may answer now.
+func (a *asked) waitingFor(facts Facts, person string) ([]store.Request, error) {
+	now, err := a.now()
+	if err != nil {
+		return nil, err
+	}
+	all, err := facts.OpenRequests(a.http.Context(), a.tenant, considered)
+	if err != nil {
+		return nil, unkept(err)
+	}
+	all = slices.DeleteFunc(all, func(r store.Request) bool { return !a.mayAnswer(person, &r, now) })
+	return all[:min(len(all), listed)], nil
+}
+
+func unkeptOrNil(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unkept(err)
+}
+
+// answerRequest is somebody's yes or no. A request that they may not answer is as one that is not there.
+func (a *asked) answerRequest() (any, error) {
+	var decision *bool
+	var comment string
+	for name := range a.body.members() {
+		switch name {
+		case "decision":
+			if kind := a.body.kind(); kind == 't' || kind == 'f' {
+				said := a.body.truth()
+				decision = &said
+			} else {
+				a.body.refuse("want true or false")
+			}
+		case "comment":
+			comment = a.body.text()
+		}
+	}
+	if err := a.body.end(); err != nil {
+		return nil, err
+	}
+	if decision == nil {
+		return nil, missing("decision")
+	}
+	facts, err := a.facts()
+	if err != nil {
+		return nil, err
+	}
+	person, err := a.person(facts)
+	if err != nil {
+		return nil, err
+	}
+	now, err := a.now()
+	if err != nil {
+		return nil, err
+	}
+	found, err := facts.Requests(a.http.Context(), a.tenant, []string{a.id})
+	if err != nil {
+		return nil, unkept(err)
+	}
+	if len(found) != 1 || !a.mayAnswer(person, &found[0], now) {
+		return nil, errNotFound
+	}
+	if err := facts.Answer(a.http.Context(), a.tenant, a.id, store.Answer{Approver: person, Approves: *decision, Comment: comment}); err != nil {
+		return nil, unkept(err)
+	}
+	about := &access.Request{User: person, Action: found[0].Action, Object: found[0].Object, Record: &access.Record{ID: found[0].Record}}
+	reason := reasonRefused
+	if *decision {
+		reason = reasonApproved
+	}
+	return map[string]any{"id": a.id, "approver": person, "decision": *decision}, a.logMade(about, reason)
+}
