@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,4 +147,70 @@ func BenchmarkCompile(b *testing.B) {
 	for b.Loop() {
 		NewPolicy(Resolve(d).Facts)
 	}
+}
+
+// BenchmarkSnapshot measures what a policy keeps in memory once the declarations and facts that it was made from are gone.
+func BenchmarkSnapshot(b *testing.B) {
+	live := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for b.Loop() {
+		before := live()
+		policy := NewPolicy(Resolve(accesstest.NewOrganisation(rand.New(rand.NewPCG(1, 1)), largeWorld)).Facts)
+		b.ReportMetric(float64(live()-before)/1e6, "MB")
+		runtime.KeepAlive(policy)
+	}
+}
+
+// BenchmarkDecideWhileSwapped times single decisions in turns: at rest, and while one policy after another is compiled beside
+// them and takes the place of the one that decides. Reading the clock is part of each figure.
+func BenchmarkDecideWhileSwapped(b *testing.B) {
+	const turn = 300_000
+	world := accesstest.Size{Objects: 10, Departments: 40, Users: 1000, Roles: 100, GrantsPerRole: 50, Bindings: 4000}
+	facts := Resolve(accesstest.NewOrganisation(rand.New(rand.NewPCG(1, 1)), world)).Facts
+	var current atomic.Pointer[Policy]
+	current.Store(NewPolicy(facts))
+	var rest, swapped []time.Duration
+	swaps := 0
+	for b.Loop() {
+		rest = append(rest, timeDecisions(&current, newDrawing(world), turn)...)
+		stop, swapping := make(chan struct{}), sync.WaitGroup{}
+		swapping.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					current.Store(NewPolicy(facts))
+					swaps++
+				}
+			}
+		})
+		swapped = append(swapped, timeDecisions(&current, newDrawing(world), turn)...)
+		close(stop)
+		swapping.Wait()
+	}
+	slices.Sort(rest)
+	slices.Sort(swapped)
+	at := func(took []time.Duration, hundredths int) float64 { return float64(took[len(took)*hundredths/100]) }
+	b.ReportMetric(at(rest, 50), "ns-p50")
+	b.ReportMetric(at(rest, 99), "ns-p99")
+	b.ReportMetric(at(swapped, 99), "ns-p99-swapped")
+	b.ReportMetric(at(swapped, 99)/at(rest, 99), "swapped/rest")
+	b.ReportMetric(float64(swaps), "swaps")
+}
+
+func timeDecisions(current *atomic.Pointer[Policy], draw *drawing, n int) []time.Duration {
+	took, levels := make([]time.Duration, n), make([]Level, 3)
+	for i := range took {
+		q := draw.next()
+		started := time.Now()
+		current.Load().Decide(accesstest.Start, q, levels)
+		took[i] = time.Since(started)
+	}
+	return took
 }
