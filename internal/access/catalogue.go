@@ -40,6 +40,22 @@ func (p *Policy) Compares(name, field string) bool {
 	return slices.Contains(p.objects[id].compared, field) || (p.revoked != nil && p.revoked.Compares(name, field))
 }
 
+// Compared are the fields of the object that a condition of a grant asks for, and the one that names the record that
+// decides: all else of a record's attributes decides nothing.
+func (p *Policy) Compared(name string) []string {
+	id, known := p.objectIDs.find(name)
+	if !known {
+		return nil
+	}
+	var fields []string
+	for _, field := range p.objects[id].fields.list {
+		if p.Compares(name, field) || (p.objects[id].parent != none && field == p.objects[id].parentField) {
+			fields = append(fields, field)
+		}
+	}
+	return fields
+}
+
 // Users are all accounts, in no particular order. The caller must not change the list.
 func (p *Policy) Users() []string { return p.users.list }
 

@@ -54,6 +54,8 @@ type Snapshot struct {
 	Now func() (schedule.Instant, error)
 	// Age is how long ago the store was last seen to hold the state; nil where there is no store to lag behind.
 	Age func() time.Duration
+	// Records are the tenant's, nil where none can be looked up: then what callers say of records counts.
+	Records Records
 }
 
 // Reply is the body of an answer: the decision alone unless the question asked for more.

@@ -38,8 +38,8 @@ func (a *asked) evaluate(e *entities) (*Reply, error) {
 	return reply, a.logDecision(q, reply, now)
 }
 
-// question maps the entities to a request. What the source knows of the record stands in place of what the caller says of
-// it: else whoever asks could say that the record is their own. The question is there until the next one is read.
+// question maps the entities to a request about the record as it is stored, where it is. The question is there until the next
+// one is read.
 func (a *asked) question(e *entities) (*question, error) {
 	q := &a.work.question
 	if err := e.question(q, a.policy); err != nil {
@@ -48,10 +48,8 @@ func (a *asked) question(e *entities) (*question, error) {
 	if err := e.resource.namesRecord(q.request.Action); err != nil {
 		return nil, err
 	}
-	if source, knows := a.source.(RecordSource); knows && q.request.Record != nil && q.request.Action != access.ActionCreate {
-		if record := source.Records(a.tenant, q.request.Object)[q.request.Record.ID]; record != nil {
-			q.request.Record = record
-		}
+	if err := a.lookUp(&q.request); err != nil {
+		return nil, err
 	}
 	return q, nil
 }
@@ -176,9 +174,10 @@ func (a *asked) evaluateItem(one *item, defaults *entities) (*Reply, error) {
 	return reply, nil
 }
 
-// faulty is the answer to a question that cannot be read.
+// faulty is the answer to a question that cannot be read, or whose record cannot be looked up.
 func faulty(err error) *Reply {
-	return &Reply{Context: &ReplyContext{Error: &ReplyError{Status: http.StatusBadRequest, Message: err.Error()}}}
+	_, status := refusalOf(make(http.Header), err)
+	return &Reply{Context: &ReplyContext{Error: &ReplyError{Status: status, Message: err.Error()}}}
 }
 
 // answer decides, and tells as much as was asked.

@@ -323,7 +323,7 @@ func FuzzEvaluation(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	handler := New(archive{oneTenant()}, Options{HonourTime: true, NewID: fixedID.NewID})
+	handler := New(archive{source: oneTenant(), customers: 5}, Options{HonourTime: true, NewID: fixedID.NewID})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, path := range []string{"/access/v1/evaluations", "/access/v1/search/subject", "/access/v1/search/resource", "/access/v1/search/action", "/v1/filter"} {
 			if response := post(t, handler, path, string(body)); !json.Valid(response.Body.Bytes()) || (response.Code != http.StatusOK && response.Code != http.StatusBadRequest) {

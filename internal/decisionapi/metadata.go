@@ -23,7 +23,8 @@ func (h *handler) metadata(caller *application, r *http.Request) (any, error) {
 	if (name != "" && !hasSlash) || (hasSlash && named == "") {
 		return nil, refuse(http.StatusNotFound, "nothing is served here: ask at %s", pathMetadata)
 	}
-	if err := h.isServed(caller, named); err != nil {
+	tenant, err := h.servedTenant(caller, named)
+	if err != nil {
 		return nil, err
 	}
 	if r.Method != http.MethodGet {
@@ -34,17 +35,17 @@ func (h *handler) metadata(caller *application, r *http.Request) (any, error) {
 		DecisionPoint: base, Evaluation: base + pathEvaluation, Evaluations: base + pathEvaluations,
 		SearchSubject: base + pathSearchSubject, SearchAction: base + pathSearchAction,
 	}
-	if _, knows := h.source.(RecordSource); knows {
+	if snapshot, ok := h.source.Snapshot(tenant); ok && snapshot.Records != nil {
 		m.SearchResource = base + pathSearchResource
 	}
 	return m, nil
 }
 
-// isServed says whether the caller may ask for the tenant, and there is one.
-func (h *handler) isServed(caller *application, named string) error {
+// servedTenant is the one that is named, or the only one, if the caller may ask for it and there is one.
+func (h *handler) servedTenant(caller *application, named string) (string, error) {
 	tenant, err := h.tenant(caller, named)
 	if err == nil && !slices.Contains(h.source.Tenants(), tenant) {
 		err = refuse(http.StatusNotFound, "no tenant %s is served here", shown(tenant))
 	}
-	return err
+	return tenant, err
 }

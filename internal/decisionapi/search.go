@@ -6,14 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
@@ -23,23 +21,18 @@ const (
 	maxPage     = 1000
 )
 
-// RecordSource is a Source that knows records: then resources can be searched, and a record's facts are looked up.
-type RecordSource interface {
-	// Records are the records of an object, by id.
-	Records(tenant, object string) map[string]*access.Record
-}
-
 // Found is a page of what a search found.
 type Found struct {
 	Page    Page             `json:"page"`
 	Results []map[string]any `json:"results"`
 }
 
-// Page says what is on a page and how to get the next; NextToken is empty on the last.
+// Page says what is on a page and how to get the next; NextToken is empty on the last. Total is left out where there is too
+// much to count.
 type Page struct {
 	NextToken string `json:"next_token"`
 	Count     int    `json:"count"`
-	Total     int    `json:"total"`
+	Total     *int   `json:"total,omitempty"`
 }
 
 // search is the question of a search, in which what is searched needs no name.
@@ -115,33 +108,6 @@ func (a *asked) searchActions() (any, error) {
 		func(action string) map[string]any { return map[string]any{"name": action} })
 }
 
-// searchResources finds the records that the user may do the action to. It needs a source that knows records.
-func (a *asked) searchResources() (any, error) {
-	source, knows := a.source.(RecordSource)
-	if !knows {
-		return nil, refuse(http.StatusNotFound, "resources cannot be searched here: this decision point knows no records")
-	}
-	s, err := a.readSearch()
-	if err != nil {
-		return nil, err
-	}
-	if s.resource != nil {
-		s.resource.id, s.resource.named = "", true
-	}
-	object := s.resource.objectName()
-	return a.search(s, func(q *question, now schedule.Instant) (ids []string) {
-		levels := make([]access.Level, len(q.request.Fields))
-		for id, record := range source.Records(a.tenant, object) {
-			q.request.Record = record
-			if a.policy.Decide(now, &q.request, levels) == access.Allow {
-				ids = append(ids, id)
-			}
-		}
-		slices.Sort(ids)
-		return ids
-	}, func(id string) map[string]any { return map[string]any{"type": object, "id": id} })
-}
-
 // search gives a page of what is found in the place of what is searched, which find gives in order.
 func (a *asked) search(s *search, find func(*question, schedule.Instant) []string, entity func(string) map[string]any) (any, error) {
 	q, err := a.question(&s.entities)
@@ -160,7 +126,8 @@ func (a *asked) search(s *search, find func(*question, schedule.Instant) []strin
 	if q.subjectType == subjectUser {
 		allowed = find(q, now)
 	}
-	found := &Found{Page: Page{Total: len(allowed)}, Results: []map[string]any{}}
+	total := len(allowed)
+	found := &Found{Page: Page{Total: &total}, Results: []map[string]any{}}
 	from, last := slices.BinarySearch(allowed, page.After)
 	if last && page.After != "" {
 		from++

@@ -132,10 +132,27 @@ func (s *manifestSource) Tenants() []string { return slices.Sorted(maps.Keys(s.p
 func (s *manifestSource) Snapshot(tenant string) (decisionapi.Snapshot, bool) {
 	policy, known := s.policies[tenant]
 	now := func() (schedule.Instant, error) { return schedule.At(s.env.Now()), nil }
-	return decisionapi.Snapshot{Policy: policy, Revision: "manifests", Now: now}, known
+	return decisionapi.Snapshot{Policy: policy, Revision: "manifests", Now: now, Records: fileRecords(s.records[tenant])}, known
 }
 
-// Records implements decisionapi.RecordSource.
-func (s *manifestSource) Records(tenant, object string) map[string]*access.Record {
-	return s.records[tenant][object]
+// fileRecords are a tenant's records from a file, by object and id.
+type fileRecords map[string]map[string]*access.Record
+
+// Record implements decisionapi.Records. Of a record that the file does not have the caller's word counts.
+func (r fileRecords) Record(_ context.Context, object, id string) (*access.Record, error) {
+	return r[object][id], nil
+}
+
+// Page implements decisionapi.Records.
+func (r fileRecords) Page(_ context.Context, object string, _ *access.Filter, after string, limit int) ([]*access.Record, error) {
+	ids := slices.Sorted(maps.Keys(r[object]))
+	from, found := slices.BinarySearch(ids, after)
+	if found {
+		from++
+	}
+	page := make([]*access.Record, 0, min(limit, len(ids)-from))
+	for _, id := range ids[from:min(from+limit, len(ids))] {
+		page = append(page, r[object][id])
+	}
+	return page, nil
 }
