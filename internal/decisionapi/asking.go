@@ -169,10 +169,8 @@ func (a *asked) mayAnswer(person string, r *store.Request, now schedule.Instant)
 	if person == r.Subject || !r.Open(now) || json.Unmarshal(r.Question, &request) != nil || request.User != r.Subject {
 		return false
 	}
-	if source, knows := a.source.(RecordSource); knows && request.Record != nil && request.Action != access.ActionCreate {
-		if record := source.Records(a.tenant, request.Object)[request.Record.ID]; record != nil {
-			request.Record = record
-		}
+	if a.lookUp(&request) != nil {
+		return false
 	}
 	answered := slices.ContainsFunc(r.Answers, func(answer store.Answer) bool { return answer.Approver == person })
 	return !answered && a.policy.MayApprove(now, &request, person)

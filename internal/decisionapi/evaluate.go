@@ -166,7 +166,7 @@ func (a *asked) evaluateItem(one *item, defaults *entities) (*Reply, error) {
 	one.or(defaults)
 	reply, err := a.evaluate(&one.entities)
 	switch {
-	case errors.Is(err, errUnlogged), errors.Is(err, errNoFacts):
+	case errors.Is(err, errUnlogged), errors.Is(err, errNoFacts), errors.Is(err, errNoRecords):
 		return nil, err
 	case err != nil:
 		return faulty(err), nil
@@ -174,10 +174,9 @@ func (a *asked) evaluateItem(one *item, defaults *entities) (*Reply, error) {
 	return reply, nil
 }
 
-// faulty is the answer to a question that cannot be read, or whose record cannot be looked up.
+// faulty is the answer to a question that cannot be read.
 func faulty(err error) *Reply {
-	_, status := refusalOf(make(http.Header), err)
-	return &Reply{Context: &ReplyContext{Error: &ReplyError{Status: status, Message: err.Error()}}}
+	return &Reply{Context: &ReplyContext{Error: &ReplyError{Status: http.StatusBadRequest, Message: err.Error()}}}
 }
 
 // answer decides, and tells as much as was asked.

@@ -225,10 +225,9 @@ func (a *asked) mayEnd(person string, s *access.ShareFact) bool {
 	if person == s.Maker || person == s.Recipient {
 		return true
 	}
-	source, knows := a.source.(RecordSource)
-	if !knows {
+	if a.snapshot.Records == nil {
 		return false
 	}
-	record := source.Records(a.tenant, s.Object)[s.Record]
-	return record != nil && record.Owner == person
+	record, err := a.snapshot.Records.Record(a.http.Context(), s.Object, s.Record)
+	return err == nil && record != nil && record.Owner == person
 }
