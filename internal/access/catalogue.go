@@ -30,26 +30,15 @@ func (p *Policy) HasField(name, field string) bool {
 	return known
 }
 
-// Compares says whether a condition of a grant asks for the field of the object: of what is known of a record, other
-// attributes decide nothing.
-func (p *Policy) Compares(name, field string) bool {
-	id, known := p.objectIDs.find(name)
-	if !known {
-		return false
-	}
-	return slices.Contains(p.objects[id].compared, field) || (p.revoked != nil && p.revoked.Compares(name, field))
-}
-
 // Compared are the fields of the object that a condition of a grant asks for, and the one that names the record that
 // decides: all else of a record's attributes decides nothing.
-func (p *Policy) Compared(name string) []string {
-	id, known := p.objectIDs.find(name)
-	if !known {
+func (p *Policy) Compared(name string) (fields []string) {
+	form := p.Form(name)
+	if form.object == nil {
 		return nil
 	}
-	var fields []string
-	for _, field := range p.objects[id].fields.list {
-		if p.Compares(name, field) || (p.objects[id].parent != none && field == p.objects[id].parentField) {
+	for _, field := range form.object.fields.list {
+		if form.Compares(field) || (form.From.Object != "" && field == form.From.Field) {
 			fields = append(fields, field)
 		}
 	}
@@ -68,12 +57,45 @@ func (p *Policy) Actions(name string) []string {
 	return p.objects[id].actions.list
 }
 
-// FactFields are the fields of the object that hold a record's owner and department; "" where they are none, or nobody
-// declares the object.
-func (p *Policy) FactFields(name string) (owner, department string) {
+// Form is how a record of one object is read: what its attributes are, and which of them say what every record has. That
+// of an object that nobody declares has none.
+type Form struct {
+	// From says whose record decides; see AccessFrom.
+	From AccessFrom
+	// OwnerField and DepartmentField are the fields that hold a record's owner and department; "" where none does.
+	OwnerField, DepartmentField string
+
+	object, revoked *object
+}
+
+// Form is that of an object.
+func (p *Policy) Form(name string) (f Form) {
 	id, known := p.objectIDs.find(name)
 	if !known {
-		return "", ""
+		return f
 	}
-	return p.objects[id].ownerField, p.objects[id].departmentField
+	f.object = &p.objects[id]
+	f.OwnerField, f.DepartmentField = f.object.ownerField, f.object.departmentField
+	if parent := f.object.parent; parent != none {
+		f.From = AccessFrom{Object: p.objects[parent].name, Field: f.object.parentField}
+	}
+	if p.revoked != nil {
+		f.revoked = &p.revoked.objects[id] // made from the same objects
+	}
+	return f
+}
+
+// HasField says whether the object has the field.
+func (f *Form) HasField(name string) bool {
+	if f.object == nil {
+		return false
+	}
+	_, known := f.object.fields.find(name)
+	return known
+}
+
+// Compares says whether a condition of a grant asks for the field: of what is known of a record, other attributes decide
+// nothing.
+func (f *Form) Compares(field string) bool {
+	return f.object != nil && (slices.Contains(f.object.compared, field) || (f.revoked != nil && slices.Contains(f.revoked.compared, field)))
 }

@@ -90,8 +90,14 @@ func (s *spareOf[T]) take() *T {
 	if s.taken {
 		return new(T)
 	}
-	s.taken = true
+	var empty T
+	s.taken, s.value = true, empty
 	return &s.value
+}
+
+// giveBack lets everything be taken again.
+func (s *spare) giveBack() {
+	s.subject.taken, s.action.taken, s.resource.taken, s.circumstances.taken, s.taken = false, false, false, false, false
 }
 
 func (s *spare) takeProperties() []property {
@@ -325,8 +331,7 @@ func (r *reader) attributeList() (list []string) {
 // declare are ignored.
 func (d *drafts) recordOf(policy *access.Policy, object string, properties []property, at string) (*access.Record, error) {
 	record := d.record()
-	from := policy.AccessFrom(object)
-	ownerField, departmentField := policy.FactFields(object)
+	form := policy.Form(object)
 	var owner, department string // by those fields
 	for i := range properties {
 		p := &properties[i]
@@ -335,16 +340,16 @@ func (d *drafts) recordOf(policy *access.Policy, object string, properties []pro
 		}
 		switch {
 		case p.form != formText || p.malformed() != nil:
-		case p.name == ownerField:
+		case p.name == form.OwnerField:
 			owner = p.text
-		case p.name == departmentField:
+		case p.name == form.DepartmentField:
 			department = p.text
 		}
-		if !policy.HasField(object, p.name) {
+		if !form.HasField(p.name) {
 			continue
 		}
-		if p.form == formReference && p.malformed() == nil && p.name == from.Field && from.Object != "" {
-			parent, err := d.recordOf(policy, from.Object, p.more.record, at+"."+shown(p.name))
+		if p.form == formReference && p.malformed() == nil && p.name == form.From.Field && form.From.Object != "" {
+			parent, err := d.recordOf(policy, form.From.Object, p.more.record, at+"."+shown(p.name))
 			if err != nil {
 				return nil, err
 			}
@@ -354,7 +359,7 @@ func (d *drafts) recordOf(policy *access.Policy, object string, properties []pro
 		if err != nil {
 			return nil, err
 		}
-		if len(values) > 0 && policy.Compares(object, p.name) {
+		if len(values) > 0 && form.Compares(p.name) {
 			if record.Attributes == nil {
 				record.Attributes = make(map[string][]string, 1)
 			}

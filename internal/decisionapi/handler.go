@@ -75,7 +75,6 @@ func refuse(status int, format string, args ...any) error {
 var (
 	applicationJSON = []string{"application/json"}
 	noStore         = []string{"no-store"} // no decision outlives the next boundary
-	noSniff         = []string{"nosniff"}
 )
 
 // The headers in canonical form, which http.Header.Set would have to find out.
@@ -94,7 +93,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header[requestIDKey] = id[:1]
 	}
 	header["Cache-Control"] = noStore
-	header["X-Content-Type-Options"] = noSniff
 	header["Content-Type"] = applicationJSON
 	work := workspaces.Get().(*workspace)
 	defer work.release()
@@ -167,7 +165,7 @@ func (h *handler) answer(work *workspace, w http.ResponseWriter, r *http.Request
 		return nil, route.methods.refuse(r.Method)
 	}
 	a := &work.asked
-	*a = asked{handler: h, tenant: tenant, application: caller.name(), id: route.id, http: r, work: work}
+	a.handler, a.tenant, a.application, a.id, a.http, a.work = h, tenant, caller.name(), route.id, r, work
 	if r.Method == http.MethodPost {
 		if err := a.readBody(w); err != nil {
 			return nil, err

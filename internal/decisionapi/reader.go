@@ -72,9 +72,8 @@ type spelledName struct {
 	name  string
 }
 
-// begin starts to read a body. The reader holds on to it until the next one.
+// begin starts to read a body. The reader holds on to it until it is forgotten.
 func (r *reader) begin(body []byte) {
-	r.forget()
 	r.body = string(body)
 	if r.tokens == nil {
 		r.tokens = new(jsontext.Decoder)
@@ -86,9 +85,10 @@ func (r *reader) begin(body []byte) {
 	}
 }
 
-// forget lets go of the body that was read.
+// forget lets go of the body that was read. What is spare is emptied when it is taken.
 func (r *reader) forget() {
-	*r = reader{tokens: r.tokens, spelled: r.spelled[:0]}
+	r.source, r.body, r.within, r.broken, r.fault, r.values, r.spelled = bytes.Buffer{}, "", 0, nil, nil, 0, r.spelled[:0]
+	r.spare.giveBack()
 }
 
 // end says what was wrong with the body, or nothing.

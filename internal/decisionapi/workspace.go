@@ -45,7 +45,6 @@ func (work *workspace) release() {
 	work.body.Reset()
 	work.reader.forget()
 	work.limited.R = nil
-	work.question.reset()
 	work.asked = asked{}
 	workspaces.Put(work)
 }
