@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -221,6 +222,98 @@ func TestTheContextIsTheSettingsUnlessItIsGiven(t *testing.T) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+func TestAttributesAreComparedAsTheEngineReadsThem(t *testing.T) {
+	h := newHarness(t)
+	s, key, now := claimed(t, h)
+	d := office()
+	d.ObjectTypes[0].Fields = append(d.ObjectTypes[0].Fields, access.Field{Name: "region", Class: access.ClassPublic})
+	where := func(operator access.Operator, values ...string) {
+		d.Roles[0].Grants[0].Where = []access.Condition{{Field: "region", Operator: operator, Values: values}}
+		become(t, s, access.Resolve(d).Facts)
+	}
+	app := application(t, h)
+	made, err := token.Mint(key, tenant, "li-ting", now, now+600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say(t, app, "token", made)
+	where(access.OperatorIn, "Gen\u00e8ve", "7.5", "1000", "true")
+	for value, want := range map[string]string{
+		`"Gen\u00e8ve"`: "allow", `"Gene\u0300ve"`: "allow", `["Bern", "Gene\u0300ve"]`: "allow", `{"id": "Gene\u0300ve", "name": "x"}`: "allow",
+		`"gen\u00e8ve"`: "deny", `"Genève "`: "deny", `7.5`: "allow", `7.50`: "allow", `"7.5"`: "allow", `"7.50"`: "deny", `1e3`: "allow", `1000.0`: "allow",
+		`true`: "allow", `null`: "deny", `[]`: "deny", `[true]`: "deny", `{"name": "Genève"}`: "deny", `[["Genève"]]`: "deny",
+	} {
+		if got, _ := decide(t, app, `decide('read', 'customer', jsonb_build_object('owner', 'li-ting', 'region', $1::jsonb))`, value); got != want {
+			t.Errorf("In: %s: got %s, want %s", value, got, want)
+		}
+	}
+	where(access.OperatorNotIn, "east")
+	for value, want := range map[string]string{
+		`"west"`: "allow", `"east"`: "deny", `["west", "east"]`: "deny", `null`: "deny", `[]`: "deny", `[1]`: "deny", `{"id": {}}`: "deny",
+	} {
+		if got, _ := decide(t, app, `decide('read', 'customer', jsonb_build_object('owner', 'li-ting', 'region', $1::jsonb))`, value); got != want {
+			t.Errorf("NotIn: %s: got %s, want %s", value, got, want)
+		}
+	}
+}
+
+// garbage is a value of any shape, with names that mean something among its members.
+func garbage(random *rand.Rand, depth int) any {
+	switch n := random.IntN(9); {
+	case n == 0:
+		return nil
+	case n == 1:
+		return random.IntN(2) == 0
+	case n == 2:
+		return random.NormFloat64() * 1e18
+	case n == 3:
+		return random.IntN(5) - 1
+	case n < 6 || depth == 0:
+		return []string{"", "li-ting", "customer", "c-1", "web", "\u2028", "';--", "\\", "{}", strings.Repeat("x", 3000)}[random.IntN(10)]
+	case n < 7:
+		var list []any
+		for range random.IntN(4) {
+			list = append(list, garbage(random, depth-1))
+		}
+		return list
+	}
+	object := map[string]any{}
+	for range random.IntN(6) {
+		object[[]string{
+			"id", "owner", "department", "participants", "creator", "name", "phone", "channel", "device", "rows", "used", "owned", "reason", "target", "user", "approval",
+		}[random.IntN(16)]] = garbage(random, depth-1)
+	}
+	return object
+}
+
+func TestWhateverIsSaidOfARecordOrInAContextIsAnswered(t *testing.T) {
+	h := newHarness(t)
+	s, key, now := claimed(t, h)
+	become(t, s, access.Resolve(office()).Facts)
+	app := application(t, h)
+	made, err := token.Mint(key, tenant, "li-ting", now, now+600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say(t, app, "token", made)
+	random := accesstest.Random(t)
+	for range 1000 {
+		record, err := json.Marshal(garbage(random, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		context, err := json.Marshal(garbage(random, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var decision string
+		if err := app.QueryRow(t.Context(), `SELECT decision FROM crm_access.explain($1, 'customer', $2::jsonb, $3, $4::jsonb)`,
+			[]string{"read", "update", "delete", "create"}[random.IntN(4)], string(record), []string{"name"}, string(context)).Scan(&decision); err != nil {
+			t.Fatalf("record %s context %s: %v", record, context, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +118,13 @@ func recordJSON(policy *access.Policy, object string, r *access.Record) map[stri
 type verdict struct {
 	decision        string
 	levels, reasons []string
+	approvals       []approval
+}
+
+// approval is what a question needs.
+type approval struct {
+	Guardrail string
+	Approvers []string
 }
 
 // judge asks all in one statement.
@@ -127,7 +135,7 @@ func judge(t testing.TB, conn *pgx.Conn, questions []asked) []verdict {
 		t.Fatal(err)
 	}
 	rows, err := conn.Query(t.Context(), `
-SELECT j.decision, j.levels, j.reasons
+SELECT j.decision, j.levels, j.reasons, crm_access.approvals_of($1, q.subject, q.at, j.needs)
 FROM ROWS FROM (jsonb_to_recordset($2) AS (subject text, action text, object text, record jsonb, fields text[], context jsonb, approved text[], at timestamptz))
     WITH ORDINALITY AS q
 CROSS JOIN LATERAL crm_access.judge($1, q.subject, q.action, q.object, q.record, q.fields, q.context, q.approved, q.at) AS j
@@ -136,7 +144,7 @@ ORDER BY q.ordinality`, tenant, text)
 		t.Fatal(err)
 	}
 	verdicts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v verdict, err error) {
-		return v, row.Scan(&v.decision, &v.levels, &v.reasons)
+		return v, row.Scan(&v.decision, &v.levels, &v.reasons, &v.approvals)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +173,15 @@ func explained(e access.Explanation) (levels, reasons []string) {
 		}
 	}
 	return levels, reasons
+}
+
+// approvals are the engine's obligations.
+func approvals(e access.Explanation) []approval {
+	all := []approval{}
+	for _, o := range e.Obligations {
+		all = append(all, approval{o.Guardrail, o.Approvers})
+	}
+	return all
 }
 
 func TestSQLDecisionsAgreeWithTheEngineAndTheReferenceOnRandomWorlds(t *testing.T) {
@@ -201,6 +218,9 @@ func TestSQLDecisionsAgreeWithTheEngineAndTheReferenceOnRandomWorlds(t *testing.
 			if got.decision != effectNames[e.Effect] || !slices.Equal(got.levels, levels) || !slices.Equal(got.reasons, reasons) {
 				text, _ := json.Marshal(batch[i])
 				t.Fatalf("question %d %s:\nSQL says    %s %v %q\nthe engine %s %v %q", done+i, text, got.decision, got.levels, got.reasons, e.Effect, levels, reasons)
+			}
+			if fmt.Sprint(got.approvals) != fmt.Sprint(approvals(e)) {
+				t.Fatalf("question %d at %s %+v: SQL says %v may approve, the engine %v", done+i, now, q, got.approvals, approvals(e))
 			}
 			counts[e.Effect]++
 			if len(reasons) > 0 && strings.HasPrefix(reasons[0], "shared by ") {

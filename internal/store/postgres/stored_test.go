@@ -42,12 +42,13 @@ func (all tables) keep(object string, r *access.Record) {
 	}
 }
 
-// truth is the record that counts where the caller says one: the row, and one of which nothing is known where there is none.
+// truth is the record that counts where the caller says one: the row, and where there is none one of which nothing is known
+// but the id.
 func (all tables) truth(policy *access.Policy, object string, said *access.Record) *access.Record {
 	from, known := policy.AccessFrom(object), *said
 	if rows := all[object]; rows != nil {
 		if rows[said.ID] == nil {
-			return &access.Record{}
+			return &access.Record{ID: said.ID}
 		}
 		known = *rows[said.ID]
 	}
@@ -67,11 +68,11 @@ func (all tables) truth(policy *access.Policy, object string, said *access.Recor
 // write makes the tables anew.
 func (all tables) write(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
-	make := `DROP SCHEMA IF EXISTS crm CASCADE; CREATE SCHEMA crm;`
+	tables := `DROP SCHEMA IF EXISTS crm CASCADE; CREATE SCHEMA crm;`
 	batch := &pgx.Batch{}
 	for object, rows := range all {
 		table := pgx.Identifier{"crm", strings.ReplaceAll(object, "-", "_")}.Sanitize()
-		make += `CREATE TABLE ` + table + ` (org text, id text, owner_id text, "Dept" text, people text[], creator text, field_2 text, region text, field_4 text[], UNIQUE (org, id));`
+		tables += `CREATE TABLE ` + table + ` (org text, id text, owner_id text, "Dept" text, people text[], creator text, field_2 text, region text, field_4 text[], UNIQUE (org, id));`
 		insert := `INSERT INTO ` + table + ` VALUES ($1, $2, nullif($3, ''), nullif($4, ''), $5, nullif($6, ''), nullif($7, ''), nullif($8, ''), $9)`
 		for id, r := range rows {
 			parent := ""
@@ -82,7 +83,7 @@ func (all tables) write(t *testing.T, conn *pgx.Conn) {
 			batch.Queue(insert, "another", id, "user-0", "dept-0", nil, "", "", "", nil) // the neighbour's record of that id
 		}
 	}
-	if _, err := conn.PgConn().Exec(t.Context(), make).ReadAll(); err != nil {
+	if _, err := conn.PgConn().Exec(t.Context(), tables).ReadAll(); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.SendBatch(t.Context(), batch).Close(); err != nil {
@@ -129,7 +130,7 @@ func TestSQLDecisionsAboutStoredRecordsAgreeWithTheEngineOnWhatIsStored(t *testi
 			if q.Record != nil && q.Action != access.ActionCreate {
 				q.Record = stored.truth(policy, q.Object, q.Record)
 			} else if q.Record != nil {
-				q.Record = tables{}.with(stored, policy, q.Object, q.Record)
+				q.Record = stored.proposed(policy, q.Object, q.Record)
 			}
 			e := policy.Explain(now, &q)
 			levels, reasons := explained(e)
@@ -149,11 +150,11 @@ func TestSQLDecisionsAboutStoredRecordsAgreeWithTheEngineOnWhatIsStored(t *testi
 	}
 }
 
-// with is the truth about a proposed record: as it is said, but for a parent that is stored.
-func (none tables) with(stored tables, policy *access.Policy, object string, said *access.Record) *access.Record {
-	if from := policy.AccessFrom(object); stored[from.Object] != nil && said.Parent != nil {
+// proposed is the truth about a record that is proposed: as it is said, but for a parent that is stored.
+func (all tables) proposed(policy *access.Policy, object string, said *access.Record) *access.Record {
+	if from := policy.AccessFrom(object); all[from.Object] != nil && said.Parent != nil {
 		known := *said
-		known.Parent = stored.truth(policy, from.Object, said.Parent)
+		known.Parent = all.truth(policy, from.Object, said.Parent)
 		return &known
 	}
 	return said

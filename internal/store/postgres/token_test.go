@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -125,6 +126,53 @@ func TestGoVerifiesTheTokensThatSQLMints(t *testing.T) {
 	}
 }
 
+func TestAnAdministratorMakesAKeyAnewAndEndsTheFormerOneAtOnceOrLater(t *testing.T) {
+	h := newHarness(t)
+	s, key, now := claimed(t, h)
+	now += 60
+	h.Advance(t, tenant, now)
+	minted := func() string {
+		return h.Query(t, `SELECT crm_access.mint_token('huayue', 'li-ting', interval '1 hour')`)[0][0]
+	}
+	check := func(when string, live map[string]bool) {
+		t.Helper()
+		keys, err := s.TokenKeys(t.Context(), tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := s.Tenant(t.Context(), tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for made, want := range live {
+			_, ok := token.Verify(keys, tenant, made, schedule.At(read.Now))
+			if inSQL := h.subject(t, tenant, made) != ""; ok != want || inSQL != want {
+				t.Errorf("%s: a token verifies %t in Go and %t in SQL, want %t", when, ok, inSQL, want)
+			}
+		}
+	}
+	first := minted()
+	h.must(t, `SELECT crm_access.rotate_token_key('huayue')`)
+	second := minted()
+	check("after a rotation", map[string]bool{first: true, second: true})
+	h.must(t, snippetOf(t, "postgresql.md", "rotate"))
+	third := minted()
+	check("after the former keys were ended", map[string]bool{first: false, second: false, third: true})
+	if keys, err := s.TokenKeys(t.Context(), tenant); err != nil || len(keys) != 1 || sameSecret(keys[0], key) {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+	h.must(t, `SELECT crm_access.rotate_token_key('huayue')`)
+	h.Advance(t, tenant, now+3599)
+	check("as long as the token lasts", map[string]bool{third: true})
+	h.Advance(t, tenant, now+3601)
+	check("a second later", map[string]bool{third: false})
+	if err := h.Exec(t, `SELECT crm_access.rotate_token_key('nobodys')`); err == nil || !strings.Contains(err.Error(), "there is no such tenant") {
+		t.Errorf("of a tenant that is not there: %v", err)
+	}
+}
+
+func sameSecret(a, b token.Key) bool { return bytes.Equal(a.Secret(), b.Secret()) }
+
 func TestATokenEndsInsideATransactionThatBeganBefore(t *testing.T) {
 	h := newHarness(t)
 	_, key, now := claimed(t, h)
@@ -171,7 +219,7 @@ func TestTheDocumentedRolesAskAndMintAndNoMore(t *testing.T) {
 	for _, dsn := range []string{app, minter} {
 		for _, statement := range []string{
 			`SELECT * FROM crm_access.token_key`, `SELECT FROM crm_access.holder`, `SELECT FROM crm_access.tenant`, `DELETE FROM crm_access.token_key`,
-			`INSERT INTO crm_access.token_key DEFAULT VALUES`, `CREATE FUNCTION crm_access.f() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+			`INSERT INTO crm_access.token_key DEFAULT VALUES`, `SELECT crm_access.rotate_token_key('huayue')`, `CREATE FUNCTION crm_access.f() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
 		} {
 			if _, err := server.TryPsql(dsn, statement); err == nil || !strings.Contains(err.Error(), "permission denied") || strings.Contains(err.Error(), secret) {
 				t.Errorf("%s: got %v", statement, err)
@@ -185,8 +233,8 @@ func TestTheDocumentedRolesAskAndMintAndNoMore(t *testing.T) {
 	if got := server.Psql(t, app, `SELECT set_config('crm_access.token', '`+made+`', false); SELECT crm_access.subject('huayue') IS NULL`); !strings.HasSuffix(got, "\nt") {
 		t.Errorf("after its key is gone the token is %q", got)
 	}
-	if _, err := s.Claim(t.Context(), tenant, owner, ""); err != nil {
-		t.Fatal(err)
+	if keys, err := s.TokenKeys(t.Context(), tenant); err != nil || len(keys) != 1 {
+		t.Errorf("%d keys, %v", len(keys), err)
 	}
 	server.Psql(t, minter, strings.Replace(mints, `\gset`, ";", 1))
 }
