@@ -25,6 +25,7 @@ type options struct {
 	metricsAddress string
 	healthAddress  string
 	maxAge         time.Duration
+	logReads       int
 	drain          time.Duration
 	logLevel       slog.Level
 }
@@ -38,6 +39,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "127.0.0.1:8080", "address of the Prometheus metrics; 0 turns them off")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
 	flags.DurationVar(&o.maxAge, "decision-max-age", 10*time.Second, "how old the state of the store may be that a decision is made from; 1s to 5m")
+	flags.IntVar(&o.logReads, "log-reads", 100, "log one in so many allowed reads, and every other decision; 1 logs all, 0 none at all")
 	flags.DurationVar(&o.drain, "drain", 5*time.Second, "how long to answer on after being told to end, while callers are sent elsewhere; 0s to 1m")
 	level := flags.String("log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
@@ -54,6 +56,8 @@ func parseOptions(args []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument: the decider takes flags only, and the connection string by --dsn-file or %s", dsnVariable)
 	case o.maxAge < time.Second || o.maxAge > 5*time.Minute:
 		return o, fmt.Errorf("--decision-max-age %s: want 1s to 5m", o.maxAge)
+	case o.logReads < 0:
+		return o, fmt.Errorf("--log-reads %d: want 1 or more, or 0", o.logReads)
 	case o.drain < 0 || o.drain > time.Minute:
 		return o, fmt.Errorf("--drain %s: want 0s to 1m", o.drain)
 	case o.serving.Off():

@@ -32,7 +32,12 @@ func run(ctx context.Context, o options) error {
 	follower := follow.New(follow.Options{
 		Tenants: o.tenants, MaxAge: o.maxAge, Clock: local, Log: log.WithName("follow"), Metrics: follow.NewMetrics(registry),
 	})
-	decisions, err := o.serving.Open(ctx, follower, decisionapi.Options{}, logger)
+	store := &attachment{options: o, follower: follower, clock: local, log: log}
+	answers := decisionapi.Options{Facts: store}
+	if o.logReads > 0 {
+		answers.Log = decisionapi.NewDecisionLog(decisionapi.LogOptions{Facts: store, SampleReads: o.logReads, Log: log.WithName("decisions")})
+	}
+	decisions, err := o.serving.Open(ctx, follower, answers, logger)
 	if err != nil {
 		return err
 	}
@@ -46,9 +51,9 @@ func run(ctx context.Context, o options) error {
 	if err := serve(after, work, o.metricsAddress, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})); err != nil {
 		return err
 	}
-	store := &attachment{options: o, follower: follower, clock: local, log: log}
-	work.Go(func() error { return decisions.Start(after) })
-	work.Go(func() error { return store.start(after) })
+	attached, closeStore := context.WithCancel(context.WithoutCancel(ctx))
+	work.Go(func() error { return answer(after, decisions, answers.Log, closeStore) })
+	work.Go(func() error { return store.start(attached) })
 	work.Go(func() error {
 		select {
 		case <-ctx.Done():

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/utils/clock"
 
+	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
 	"github.com/crmaccess/crm-access-operator/internal/follow"
 	"github.com/crmaccess/crm-access-operator/internal/store/postgres"
 )
@@ -24,6 +26,8 @@ type attachment struct {
 	follower *follow.Follower
 	clock    clock.WithTicker
 	log      logr.Logger
+	// attached is the store that is followed now; nil where there is none.
+	attached atomic.Pointer[decisionapi.Facts]
 }
 
 // start follows until the context ends. What was answered from goes on counting, to its age limit, while a store cannot be
@@ -59,6 +63,9 @@ func (a *attachment) followOnce(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	facts := decisionapi.Facts(s)
+	a.attached.Store(&facts)
+	defer a.attached.Store(nil)
 	within, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {

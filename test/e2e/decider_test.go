@@ -156,7 +156,8 @@ func TestDecidersFollowTheStoreOutlastItsOutageAndEndGracefully(t *testing.T) {
 	until(t, "503 the store has not been seen yet", func() string { return early.get(early.health + "/readyz") })
 
 	readers := writer(t, admin) // which makes the schema
-	server.Psql(t, admin, `GRANT USAGE ON SCHEMA crm_access TO crm_decider; GRANT SELECT ON ALL TABLES IN SCHEMA crm_access TO crm_decider`)
+	server.Psql(t, admin, `GRANT USAGE ON SCHEMA crm_access TO crm_decider; GRANT SELECT ON ALL TABLES IN SCHEMA crm_access TO crm_decider;
+GRANT INSERT ON crm_access.decision TO crm_decider`)
 	readers("ann")
 	late := startDecider(t, dsnFile, "--decision-max-age=3s", "--drain=0s", "--tenants=crm")
 	for _, d := range []*decider{early, late} {
@@ -204,6 +205,9 @@ func TestDecidersFollowTheStoreOutlastItsOutageAndEndGracefully(t *testing.T) {
 	<-early.done
 	if code := early.command.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("it ended with %d", code)
+	}
+	if last := server.Psql(t, admin, `SELECT subject, action, object, record_id, effect FROM crm_access.decision WHERE effect = 'DENY' ORDER BY id DESC LIMIT 1`); last != "ann|read|customer|c1|DENY" {
+		t.Errorf("the last deny in the log is %q", last)
 	}
 	for _, d := range []*decider{early, late} {
 		for _, secret := range []string{"swordfish", "sesame", "postgres://"} {

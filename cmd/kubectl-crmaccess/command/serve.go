@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -27,6 +28,8 @@ build a CRM against it, and for tests.
 
 The manifests are read once. Several tenants are answered below /NAMESPACE. With a file of records the facts of a record are
 looked up, whatever a question says of them, and resources can be searched. A question's context.time is honoured.
+Shares, requests for approval, usage and the log of decisions are kept in memory; the header X-CRM-Access-Subject names the
+person who makes them, without a token.
 It asks for no credentials and listens on a loopback address only.`,
 		Example: `  kubectl crmaccess serve --manifests config/samples/huayue
   kubectl crmaccess serve --manifests config/samples/huayue --records config/samples/huayue/records.yaml --listen 127.0.0.1:9090`,
@@ -46,11 +49,16 @@ It asks for no credentials and listens on a loopback address only.`,
 	return cmd
 }
 
-func runServe(ctx context.Context, env *Environment, o *serveOptions) error {
-	source, err := newManifestSource(o, env)
+func runServe(ctx context.Context, env *Environment, o *serveOptions) (err error) {
+	manifests, err := newManifestSource(o, env)
 	if err != nil {
 		return err
 	}
+	source, err := newRehearsal(ctx, manifests)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.close(ctx)) }()
 	listener, err := decisionapi.ListenLoopback(ctx, o.listen)
 	if err != nil {
 		return err
@@ -64,7 +72,9 @@ func runServe(ctx context.Context, env *Environment, o *serveOptions) error {
 		}
 		printLine(env.Out, "  %s: POST %s%s/access/v1/evaluation", tenant, base, path)
 	}
-	return decisionapi.NewServer(listener, decisionapi.New(source, decisionapi.Options{HonourTime: true, BaseURL: base})).Start(ctx)
+	return decisionapi.NewServer(listener, decisionapi.New(source, decisionapi.Options{
+		HonourTime: true, BaseURL: base, Facts: source, BareSubject: true, Log: source.log,
+	})).Start(ctx)
 }
 
 // manifestSource answers from manifests that were read once.

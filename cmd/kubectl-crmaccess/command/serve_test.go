@@ -48,8 +48,39 @@ func TestServeAnswersFromManifests(t *testing.T) {
 			t.Errorf("%s answers %s, want %s", question, answer, want)
 		}
 	}
+	for _, step := range []struct{ person, method, path, body, want string }{
+		{"li-ting", "POST", "/v1/shares", `{"resource":{"type":"customer","id":"cust-huaxin"},"recipient":"xu-nuo","actions":["read"],"reason":"holiday","until":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`, `"maker":"li-ting"`},
+		{"", "POST", "/access/v1/evaluation", `{"subject":{"type":"user","id":"xu-nuo"},"action":{"name":"read"},"resource":{"type":"customer","id":"cust-huaxin"}}`, `{"decision":true}`},
+		{"xu-nuo", "GET", "/v1/me", "", `"maker":"li-ting"`},
+		{"", "GET", "/v1/me", "", `"error"`},
+	} {
+		if answer := asPerson(t, step.person, step.method, base+step.path, step.body); !strings.Contains(answer, step.want) {
+			t.Errorf("%s %s %s: %s, want %s", step.person, step.method, step.path, answer, step.want)
+		}
+	}
 	cancel()
 	if code := <-ended; code != command.ExitOK {
 		t.Errorf("ends with code %d and says %s", code, problems.String())
 	}
+}
+
+// asPerson asks in somebody's name, as serve lets everybody.
+func asPerson(t *testing.T, person, method, url, body string) string {
+	t.Helper()
+	request, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("X-CRM-Access-Subject", person)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
 }
