@@ -143,6 +143,7 @@ func (k *keeper) tend(ctx context.Context, t *tenant) time.Duration {
 		return pollEvery
 	}
 	t.row = row
+	k.forget(ctx, t)
 	moved := !t.asSeen(row)
 	due := schedule.At(row.Now) >= t.next
 	if due {
@@ -165,6 +166,23 @@ func (k *keeper) tend(ctx context.Context, t *tenant) time.Duration {
 		}
 	}
 	return pollEvery
+}
+
+// forget lets the store forget what it has kept long enough, a part at a time. It touches no content, and no access depends
+// on it.
+func (k *keeper) forget(ctx context.Context, t *tenant) {
+	if k.Retention == (store.Retention{}) || k.Clock.Since(t.forgotten) < forgetEvery {
+		return
+	}
+	n, err := t.store.Forget(ctx, t.namespace, k.Retention)
+	switch {
+	case err != nil:
+		k.Log.Info("The store keeps what it should have forgotten, the next hour tries again", "namespace", t.namespace, "reason", err.Error())
+	case n > 0:
+		k.Log.V(1).Info("Forgot what was kept long enough", "namespace", t.namespace, "rows", n)
+		return // there may be more: the next second looks
+	}
+	t.forgotten = k.Clock.Now()
 }
 
 // settle removes what has ended, and tells those who decide. Where the store has moved, or is not known yet, it is left

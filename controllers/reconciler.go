@@ -26,6 +26,8 @@ const (
 	retryAfter = 2 * time.Second
 	// compareEvery is how often the whole tenant is compared with the store, changed or not.
 	compareEvery = time.Hour
+	// forgetEvery is how often the stores forget what has been kept long enough.
+	forgetEvery = time.Hour
 	// staleRuns is how often a pass starts again because the store moved under it.
 	staleRuns = 5
 )
@@ -41,6 +43,8 @@ type Reconciler struct {
 	Log    logr.Logger
 	// Namespaces are the only ones to serve; empty means all.
 	Namespaces []string
+	// Retention is how long the stores keep what people made that has ended, and what was decided; zero is for ever.
+	Retention store.Retention
 	// Publisher is told what the store holds.
 	Publisher Publisher
 	// Fenced is called when a newer leader has taken a tenant over: this process must stop writing, which means end.

@@ -62,6 +62,8 @@ type tenant struct {
 	next  schedule.Instant
 	// compared is when the whole tenant was last compared with the store.
 	compared time.Time
+	// forgotten is when the store last had nothing more to forget.
+	forgotten time.Time
 	// waking says that a pass has been asked for and not begun.
 	waking atomic.Bool
 }

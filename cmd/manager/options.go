@@ -21,6 +21,8 @@ type options struct {
 	healthAddress  string
 	decisions      decisionapi.Serving
 	maxAge         time.Duration
+	keepEnded      time.Duration
+	keepDecisions  time.Duration
 	logLevel       slog.Level
 }
 
@@ -35,6 +37,8 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
 	o.decisions.AddFlags(flags)
 	flags.DurationVar(&o.maxAge, "decision-max-age", 10*time.Second, "how old the state of the store may be that a decision is made from; 1s to 5m")
+	flags.DurationVar(&o.keepEnded, "keep-ended", 90*24*time.Hour, "how long the stores keep shares and requests that have ended; 31 days at least")
+	flags.DurationVar(&o.keepDecisions, "keep-decisions", 400*24*time.Hour, "how long the stores keep the log of decisions; 24h at least")
 	level := flags.String("log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -50,6 +54,9 @@ func parseOptions(args []string) (options, error) {
 	}
 	if o.maxAge < time.Second || o.maxAge > 5*time.Minute {
 		return o, fmt.Errorf("--decision-max-age %s: want 1s to 5m", o.maxAge)
+	}
+	if o.keepEnded < 31*24*time.Hour || o.keepDecisions < 24*time.Hour {
+		return o, fmt.Errorf("--keep-ended %s, --keep-decisions %s: want 744h and 24h at least", o.keepEnded, o.keepDecisions)
 	}
 	if err := o.decisions.Check(); err != nil {
 		return o, err

@@ -64,6 +64,7 @@ func run(ctx context.Context, o options) error {
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Stores: drivers{o.dataDir},
 		Events: mgr.GetEventRecorder("crm-access-operator"), Clock: clock.RealClock{}, Log: log.WithName("tenants"),
 		Publisher: snapshots, Fenced: func(err error) { stop(err) },
+		Retention: store.Retention{Ended: o.keepEnded, Logged: o.keepDecisions},
 	}
 	if err := reconciler.Setup(mgr); err != nil {
 		return err
