@@ -348,7 +348,8 @@ func (d *drafts) recordOf(policy *access.Policy, object string, properties []pro
 		if !form.HasField(p.name) {
 			continue
 		}
-		if p.form == formReference && p.malformed() == nil && p.name == form.From.Field && form.From.Object != "" {
+		isParent := form.From.Object != "" && p.name == form.From.Field
+		if isParent && p.form == formReference && p.malformed() == nil {
 			parent, err := d.recordOf(policy, form.From.Object, p.more.record, at+"."+shown(p.name))
 			if err != nil {
 				return nil, err
@@ -359,7 +360,7 @@ func (d *drafts) recordOf(policy *access.Policy, object string, properties []pro
 		if err != nil {
 			return nil, err
 		}
-		if len(values) > 0 && form.Compares(p.name) {
+		if len(values) > 0 && (isParent || form.Compares(p.name)) {
 			if record.Attributes == nil {
 				record.Attributes = make(map[string][]string, 1)
 			}

@@ -31,20 +31,67 @@ const (
 
 var errNoRecords = refuse(http.StatusServiceUnavailable, "the record cannot be looked up now, and what is said of it does not count: ask again soon")
 
-// lookUp puts what is stored of a record in the place of what the caller says of it: else whoever asks could say that the
-// record is their own. Where it cannot be looked up nothing is answered. The record of a create is not stored yet.
+// lookUp puts what is stored of a record, and of those that decide about it, in the place of what the caller says of them:
+// else whoever asks could say that the record is their own. Where they cannot be looked up nothing is answered.
 func (a *asked) lookUp(request *access.Request) error {
-	if a.snapshot.Records == nil || request.Record == nil || request.Record.ID == "" || request.Action == access.ActionCreate {
+	if a.snapshot.Records == nil || request.Record == nil {
 		return nil
 	}
-	record, err := a.snapshot.Records.Record(a.http.Context(), request.Object, request.Record.ID)
-	if err != nil {
-		return errNoRecords
+	if request.Action != access.ActionCreate { // whose record is not stored yet
+		record, err := a.stored(request.Object, request.Record.ID)
+		if err != nil {
+			return err
+		}
+		if record != nil {
+			request.Record = record
+			return nil
+		}
 	}
-	if record != nil {
-		request.Record = record
+	return a.lookUpParents(request.Object, request.Record)
+}
+
+// lookUpParents goes up from a record that the caller describes to the first one that is stored.
+func (a *asked) lookUpParents(object string, said *access.Record) error {
+	for from := a.policy.AccessFrom(object); from.Object != ""; from = a.policy.AccessFrom(from.Object) {
+		ids := said.Attributes[from.Field]
+		if said.Parent == nil && len(ids) != 1 {
+			return nil
+		}
+		parent := said.Parent
+		if parent == nil {
+			parent = &access.Record{ID: ids[0]}
+		}
+		record, err := a.stored(from.Object, cmp.Or(parent.ID, only(ids)))
+		if err != nil {
+			return err
+		}
+		if record != nil {
+			said.Parent = record
+			return nil
+		}
+		if said.Parent == nil {
+			return nil
+		}
+		said = said.Parent
 	}
 	return nil
+}
+
+func only(ids []string) string {
+	if len(ids) != 1 {
+		return ""
+	}
+	return ids[0]
+}
+
+// stored is what is stored of a record; nil where the object's are not. One without an id is stored nowhere, and else whoever
+// leaves it out could say anything of it.
+func (a *asked) stored(object, id string) (*access.Record, error) {
+	record, err := a.snapshot.Records.Record(a.http.Context(), object, id)
+	if err != nil {
+		return nil, errNoRecords
+	}
+	return record, nil
 }
 
 // searchResources finds the records that the user may do the action to. It needs a source that knows records.

@@ -50,8 +50,10 @@ type Follower struct {
 	metrics *Metrics
 
 	storeClock *storeClock
-	served     atomic.Pointer[served]
-	wanted     wanted
+	// reader is the handle that records are looked up with; nil while there is none.
+	reader atomic.Pointer[RecordReader]
+	served atomic.Pointer[served]
+	wanted wanted
 	// looked is when a look at all tenants has last succeeded, and held the tenants that it found.
 	looked atomic.Pointer[time.Time]
 	held   atomic.Pointer[[]string]
@@ -193,6 +195,9 @@ func (f *Follower) Run(ctx context.Context, s Store) {
 	r := &run{Follower: f, store: s, slots: make(chan struct{}, loadsAtOnce), loaded: make(chan loaded)}
 	ctx, stop := context.WithCancel(ctx)
 	defer func() { stop(); r.abandonLoads() }()
+	if reader, ok := s.(RecordReader); ok {
+		f.reader.Store(&reader)
+	}
 	if announcer, ok := s.(Announcer); ok {
 		r.loads.Go(func() { f.listen(ctx, announcer) })
 	}

@@ -75,6 +75,9 @@ func (f *Follower) publish(t *tenant, v version, policy *access.Policy, seen tim
 	a := &answer{Follower: f, version: v}
 	a.seen.Store(&seen)
 	a.snapshot = decisionapi.Snapshot{Policy: policy, Revision: v.revision.String(), Now: a.now, Age: a.age}
+	if f.reader.Load() != nil {
+		a.snapshot.Records = &records{f, policy}
+	}
 	t.answer.Store(a)
 	f.metrics.published(t.name, v.revision, seen)
 }
