@@ -45,13 +45,14 @@ func (c *crm) routes() http.Handler {
 	routes.HandleFunc("GET /customers/{id}", c.detail)
 	routes.HandleFunc("POST /customers/export", c.export)
 	routes.HandleFunc("POST /customers/{id}/transfer", c.transfer)
+	routes.HandleFunc("POST /customers/{id}/approve", c.approve)
 	return routes
 }
 
 // list shows the customers that may be read: the filter becomes part of the statement, so that pages and counts are right.
 func (c *crm) list(w http.ResponseWriter, r *http.Request) {
 	var d decision
-	if c.ask(w, "/v1/filter", question(r, "read", nil, nil), &d) != nil {
+	if c.ask(w, r, http.MethodPost, "/v1/filter", question(r, "read", nil, nil), &d) != nil {
 		return
 	}
 	if !d.Decision {
@@ -70,7 +71,7 @@ func (c *crm) list(w http.ResponseWriter, r *http.Request) {
 func (c *crm) detail(w http.ResponseWriter, r *http.Request) {
 	var d decision
 	found := c.find(r)
-	if c.ask(w, "/access/v1/evaluation", question(r, "read", found, map[string]any{"fields": []string{"name", "owner", "phone", "credit"}}), &d) != nil {
+	if c.ask(w, r, http.MethodPost, "/access/v1/evaluation", question(r, "read", found, map[string]any{"fields": []string{"name", "owner", "phone", "credit"}}), &d) != nil {
 		return
 	}
 	if !d.Decision {
@@ -97,7 +98,7 @@ func (c *crm) export(w http.ResponseWriter, r *http.Request) {
 		reply(w, 0, nil, err)
 		return
 	}
-	if c.ask(w, "/access/v1/evaluation", question(r, "export", nil, map[string]any{"rows": count, "explain": true}), &d) != nil {
+	if c.ask(w, r, http.MethodPost, "/access/v1/evaluation", question(r, "export", nil, map[string]any{"rows": count, "explain": true}), &d) != nil {
 		return
 	}
 	if !d.Decision {
@@ -107,23 +108,59 @@ func (c *crm) export(w http.ResponseWriter, r *http.Request) {
 	c.list(w, r)
 }
 
-// transfer gives a customer to somebody else: at once, or when those have approved who must.
+// transfer gives a customer to somebody else: at once, or when those have approved who must. /v1/usage decides and uses the
+// approval up in one step, so that it counts once.
 func (c *crm) transfer(w http.ResponseWriter, r *http.Request) {
-	var d decision
 	found, to := c.find(r), r.FormValue("to")
-	context := map[string]any{"target": map[string]string{"user": to}}
-	if c.ask(w, "/access/v1/evaluation", question(r, "transfer", found, context), &d) != nil {
+	asked, err := c.requests(w, r, "subject", found.id)
+	if err != nil {
+		return
+	}
+	about := question(r, "transfer", found, map[string]any{"target": map[string]string{"user": to}, "approval": asked})
+	var d decision
+	if c.ask(w, r, http.MethodPost, "/v1/usage", about, &d) != nil {
 		return
 	}
 	switch {
 	case d.Decision:
 		_, err := c.db.Exec(r.Context(), "UPDATE customer SET owner = $1 WHERE id = $2", to, found.id)
 		reply(w, http.StatusOK, map[string]string{"transferred": found.id, "to": to}, err)
-	case len(d.Context.Obligations) > 0:
-		reply(w, http.StatusAccepted, map[string]any{"waits for": d.Context.Obligations[0].Approvers}, nil)
-	default:
+	case len(d.Context.Obligations) == 0:
 		http.Error(w, "you may not transfer this customer", http.StatusForbidden)
+	case len(asked) > 0 || c.ask(w, r, http.MethodPost, "/access/v1/requests", about, &struct{}{}) == nil:
+		reply(w, http.StatusAccepted, map[string]any{"waits for": d.Context.Obligations[0].Approvers}, nil)
 	}
+}
+
+// approve says yes to whoever asked to transfer the customer, if it is theirs to say.
+func (c *crm) approve(w http.ResponseWriter, r *http.Request) {
+	waiting, err := c.requests(w, r, "approver", r.PathValue("id"))
+	if err != nil {
+		return
+	}
+	for _, id := range waiting {
+		if c.ask(w, r, http.MethodPost, "/access/v1/requests/"+id+"/answers", map[string]any{"decision": true}, &struct{}{}) != nil {
+			return
+		}
+	}
+	reply(w, http.StatusOK, map[string]int{"approved": len(waiting)}, nil)
+}
+
+// requests are those about a customer that are open: a person's own, or those that they may answer.
+func (c *crm) requests(w http.ResponseWriter, r *http.Request, role, id string) (ids []string, err error) {
+	var all struct {
+		Requests []struct {
+			ID, State string
+			Resource  struct{ ID string }
+		}
+	}
+	err = c.ask(w, r, http.MethodGet, "/access/v1/requests?role="+role, nil, &all)
+	for _, request := range all.Requests {
+		if request.State == "open" && request.Resource.ID == id {
+			ids = append(ids, request.ID)
+		}
+	}
+	return ids, err
 }
 
 // find reads the customer that the path names. One that is not there has no facts, and nobody may do anything to it.
@@ -146,19 +183,23 @@ func question(r *http.Request, action string, about *customer, context map[strin
 	}
 }
 
-// ask puts a question to the decision API. Without an answer nothing is shown and nothing is done.
-func (c *crm) ask(w http.ResponseWriter, path string, question, answer any) error {
+// ask puts a question to the decision API, for the person who is logged in. Without an answer nothing is shown or done.
+func (c *crm) ask(w http.ResponseWriter, r *http.Request, method, path string, question, answer any) error {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return err
 	}
-	response, err := http.Post(c.api+path, "application/json", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(r.Context(), method, c.api+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("X-CRM-Access-Subject", r.FormValue("as")) // offline the name; elsewhere a token that your login minted
+	response, err := http.DefaultClient.Do(request)
 	if err == nil {
 		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
+		if err = json.NewDecoder(response.Body).Decode(answer); response.StatusCode >= http.StatusBadRequest {
 			err = fmt.Errorf("the decision API answers %s", response.Status)
-		} else {
-			err = json.NewDecoder(response.Body).Decode(answer)
 		}
 	}
 	if err != nil {
