@@ -5,6 +5,8 @@ import (
 	"context"
 	"flag"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -85,4 +87,18 @@ func shell(t *testing.T, line string) string {
 		t.Fatalf("%s: %v: %s", line, err, out)
 	}
 	return strings.TrimRight(string(out), "\n") + "\n"
+}
+
+func TestWithoutAnAnswerNothingIsShownAndNothingIsDone(t *testing.T) {
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	site := (&crm{api: away.URL}).routes() // without a database, too: it is not to be reached
+	for _, line := range []string{"GET /customers", "POST /customers/c1/approve"} {
+		method, path, _ := strings.Cut(line, " ")
+		response := httptest.NewRecorder()
+		site.ServeHTTP(response, httptest.NewRequest(method, path+"?as=chen-mo", nil))
+		if response.Code != http.StatusServiceUnavailable || !strings.Contains(response.Body.String(), "cannot decide") {
+			t.Errorf("%s answers %d %s", line, response.Code, response.Body)
+		}
+	}
 }
