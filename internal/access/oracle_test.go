@@ -12,7 +12,7 @@ import (
 )
 
 // questionsPerWorld are enough to meet a world's rules, and few enough to see many worlds.
-const questionsPerWorld = 400
+const questionsPerWorld = 200
 
 func TestTheEngineAgreesWithTheReferenceOnRandomWorlds(t *testing.T) {
 	random, questions := accesstest.Random(t), accesstest.Questions(t)

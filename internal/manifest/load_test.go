@@ -314,12 +314,28 @@ func FuzzLoad(f *testing.F) {
 				if len(tenant.Objects) != len(tenant.Sources) {
 					t.Errorf("%d objects stand at %d places and nothing is wrong", len(tenant.Objects), len(tenant.Sources))
 				}
+				givesStrangersNothing(t, tenant.Declarations)
 			}
 		}
 		if _, err := parseRecords("some.yaml", data); err != nil && len(Faults(err)) == 0 {
 			t.Errorf("an error without faults: %v", err)
 		}
 	})
+}
+
+// givesStrangersNothing: whatever is declared compiles to something, and nobody has access by it who is not declared.
+func givesStrangersNothing(t *testing.T, d access.Declarations) {
+	policy := access.NewPolicy(access.Resolve(d).Facts)
+	for _, o := range d.ObjectTypes {
+		for _, action := range o.Actions {
+			for _, stranger := range []string{"", "*", "a stranger"} {
+				q := &access.Request{User: stranger, Action: action, Object: o.Name, Record: &access.Record{Owner: stranger}}
+				if effect := policy.Decide(0, q, nil); effect != access.Deny {
+					t.Errorf("%q may %s %s: %s", stranger, action, o.Name, effect)
+				}
+			}
+		}
+	}
 }
 
 func write(t testing.TB, file, text string) {

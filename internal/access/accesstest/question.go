@@ -14,12 +14,12 @@ const records = 20
 // bounds; now and then about what nobody has heard of.
 func NewQuestion(random *rand.Rand, d access.Declarations) (schedule.Instant, *access.Request) {
 	now, q := NewInstant(random, d), NewRequest(random, d)
-	switch random.IntN(5) {
-	case 0, 1:
+	switch random.IntN(8) {
+	case 0, 1, 2, 3:
 		g := oneOf(random, d.TemporaryGrants)
 		now = beside(random, g.Window)
 		aim(random, d, q, oneOf(random, g.Users), oneOf(random, g.Grants))
-	case 2, 3:
+	case 4, 5, 6:
 		b := oneOf(random, d.UserBindings)
 		role := (Reference{Declarations: d}).role(b.Roles[0])
 		if len(role.Inherits) > 0 && random.IntN(2) == 0 {
@@ -27,7 +27,7 @@ func NewQuestion(random *rand.Rand, d access.Declarations) (schedule.Instant, *a
 		}
 		aim(random, d, q, b.Subjects[0].User, oneOf(random, role.Grants))
 	}
-	misname(random, q)
+	misname(random, d, q)
 	return now, q
 }
 
@@ -124,8 +124,8 @@ func aimRecord(random *rand.Rand, d access.Declarations, record *access.Record, 
 	}
 }
 
-// misname asks, once in a while, about what is not there.
-func misname(random *rand.Rand, q *access.Request) {
+// misname asks, once in a while, about what is not there, or is off.
+func misname(random *rand.Rand, d access.Declarations, q *access.Request) {
 	switch random.IntN(60) {
 	case 0:
 		q.User = "stranger"
@@ -137,6 +137,12 @@ func misname(random *rand.Rand, q *access.Request) {
 		q.Fields[random.IntN(len(q.Fields))] = "shoe_size"
 	case 4:
 		q.Action, q.Record = access.ActionUpdate, nil
+	case 5:
+		for _, o := range d.ObjectTypes {
+			if o.Disabled {
+				q.Object = o.Name
+			}
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func newObject(i int) *access.ObjectType {
 func newUser(random *rand.Rand, n Size, i int) *access.User {
 	u := &access.User{Name: Name("user", i), Title: Pick(random, "title", 200), Type: access.UserEmployee, State: access.StateActive, Departments: []string{Pick(random, "dept", n.Departments)}}
 	if i > 0 {
-		u.Manager = Name("user", (i-1)/4)
+		u.Manager = Name("user", (i-1)/2)
 	}
 	switch random.IntN(40) {
 	case 0:
@@ -127,7 +127,7 @@ func newRole(random *rand.Rand, n Size, i int) *access.Role {
 	}
 	if n.InheritEvery > 0 && i >= n.InheritEvery && i%n.InheritEvery == 0 {
 		entry := access.Inheritance{Role: Pick(random, "role", i/2)}
-		for range random.IntN(8) {
+		for range 2 + random.IntN(8) {
 			entry.Mute = append(entry.Mute, access.Mute{Object: Pick(random, "object", n.Objects), Actions: Actions[:6]})
 		}
 		role.Inherits = append(role.Inherits, entry)
