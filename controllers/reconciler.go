@@ -47,6 +47,8 @@ type Reconciler struct {
 	Retention store.Retention
 	// Publisher is told what the store holds.
 	Publisher Publisher
+	// Follower, where set, answers decisions from the stores, on every replica.
+	Follower Follower
 	// Fenced is called when a newer leader has taken a tenant over: this process must stop writing, which means end.
 	Fenced func(error)
 

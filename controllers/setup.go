@@ -43,6 +43,11 @@ func (r *Reconciler) Setup(mgr ctrl.Manager) error {
 	if err := mgr.Add(&keeper{Reconciler: r, started: make(map[string]bool)}); err != nil {
 		return fmt.Errorf("add the keeper: %w", err)
 	}
+	if r.Follower != nil {
+		if err := mgr.Add(&lookout{Reconciler: r, followed: make(map[string]followed)}); err != nil {
+			return fmt.Errorf("add the lookout: %w", err)
+		}
+	}
 	if err := mgr.Add(r.statuses); err != nil {
 		return fmt.Errorf("add the status writer: %w", err)
 	}

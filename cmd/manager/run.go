@@ -18,10 +18,12 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 	"github.com/crmaccess/crm-access-operator/controllers"
+	"github.com/crmaccess/crm-access-operator/internal/follow"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 	"github.com/crmaccess/crm-access-operator/internal/store/postgres"
 	"github.com/crmaccess/crm-access-operator/internal/store/sqlite"
@@ -59,17 +61,22 @@ func run(ctx context.Context, o options) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	snapshots := newSnapshots(clock.RealClock{}, o.maxAge)
+	decider := newDecider(follow.Options{
+		MaxAge: o.maxAge, Clock: clock.RealClock{}, Log: log.WithName("follow"), Metrics: follow.NewMetrics(metrics.Registry),
+	}, drivers{o.dataDir})
 	reconciler := &controllers.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Stores: drivers{o.dataDir},
 		Events: mgr.GetEventRecorder("crm-access-operator"), Clock: clock.RealClock{}, Log: log.WithName("tenants"),
-		Publisher: snapshots, Fenced: func(err error) { stop(err) },
+		Publisher: decider, Fenced: func(err error) { stop(err) },
 		Retention: store.Retention{Ended: o.keepEnded, Logged: o.keepDecisions},
+	}
+	if !o.decisions.Off() {
+		reconciler.Follower = decider
 	}
 	if err := reconciler.Setup(mgr); err != nil {
 		return err
 	}
-	if err := serveDecisions(ctx, mgr, &o.decisions, snapshots, lines); err != nil {
+	if err := serveDecisions(ctx, mgr, &o.decisions, decider, lines); err != nil {
 		return err
 	}
 	log.Info("Starting", "version", version)
@@ -122,4 +129,12 @@ func (d drivers) Open(ctx context.Context, driver, connection string) (store.Sto
 		return postgres.Open(ctx, connection)
 	}
 	return nil, fmt.Errorf("%w: unknown driver", store.ErrRefused)
+}
+
+// Attach opens a store to read. The leader alone migrates one that other programs use, too.
+func (d drivers) Attach(ctx context.Context, driver, connection string) (store.Store, error) {
+	if driver == v1alpha1.DriverPostgres {
+		return postgres.Attach(ctx, connection)
+	}
+	return d.Open(ctx, driver, connection)
 }

@@ -79,3 +79,33 @@ func TestTheDecisionAPIRefusesWhenItHasNotSeenTheStore(t *testing.T) {
 	server.Start(t)
 	expect("200")
 }
+
+func TestAReplicaThatDoesNotLeadAnswersToo(t *testing.T) {
+	start(t)
+	namespace := env.Namespace(t)
+	secretFor(t, namespace, pgtest.Shared(t).Database(t))
+	apply(t, namespace, store("postgres")+"---"+organisation+"---"+loan("loan", time.Now().Add(time.Hour)))
+	leader, standby := startOperator(t, t.TempDir()), startOperator(t, t.TempDir())
+	ask := func(o *operator) string {
+		return fetch(http.NewRequest(http.MethodPost, "http://"+o.decide+"/"+namespace+"/access/v1/evaluation",
+			strings.NewReader(`{"subject":{"type":"user","id":"ann"},"action":{"name":"read"},"resource":{"type":"customer","id":"1"}}`)))
+	}
+	for _, o := range []*operator{leader, standby} {
+		until(t, allows, func() string { return ask(o) })
+	}
+	kubectl(t, "delete", "-n", namespace, "temporarygrant/loan")
+	for _, o := range []*operator{leader, standby} {
+		until(t, denies, func() string { return ask(o) })
+	}
+	leader.kill() // the other one answers on, and leads when the Lease has run out
+	if got := ask(standby); got != denies {
+		t.Errorf("when the leader was killed the other answers %s", got)
+	}
+	apply(t, namespace, loan("again", time.Now().Add(time.Hour)))
+	eventually(t, 60*time.Second, func() error {
+		if got := ask(standby); got != allows {
+			return errors.New(got)
+		}
+		return nil
+	})
+}
