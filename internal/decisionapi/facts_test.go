@@ -522,6 +522,26 @@ func TestRowsAreUsedUpWithinTheLimitsAndTheApproval(t *testing.T) {
 	}
 }
 
+func TestAFilterKnowsSharesAndApprovals(t *testing.T) {
+	b := openBranch(t, func(*Options) {})
+	filter := func(person, action, context string) map[string]any {
+		return b.must("", "POST", "/v1/filter", fmt.Sprintf(`{"subject":{"type":"user","id":%q},"action":{"name":%q},"resource":{"type":"customer"},"context":{%s}}`, person, action, context))
+	}
+	if reply := filter("cleo", "read", ""); reply["decision"] != false {
+		t.Errorf("before the share: %v", reply)
+	}
+	b.must("lina", "POST", "/v1/shares", b.offer())
+	if reply := filter("cleo", "read", ""); reply["decision"] != true || fmt.Sprint(reply["sql"].(map[string]any)["parameters"]) != "[[c-1] [lina]]" {
+		t.Errorf("with the share: %v", reply)
+	}
+	id := b.approved(`"action":{"name":"export"},"resource":{"type":"customer"},"context":{"rows":400}`)
+	for context, want := range map[string]bool{`"rows":400`: false, `"rows":400,"approval":"` + id + `"`: true, `"rows":401,"approval":"` + id + `"`: false} {
+		if reply := filter("lina", "export", context); reply["decision"] != want {
+			t.Errorf("an export with %s: %v", context, reply)
+		}
+	}
+}
+
 func TestOneSeesOfOneselfWhatOneMayDoAndWhatWaits(t *testing.T) {
 	b := openBranch(t, func(*Options) {})
 	b.must("lina", "POST", "/access/v1/requests", "{"+transferToCleo+"}")
@@ -584,6 +604,7 @@ func TestALogIsCompleteButForSampledReads(t *testing.T) {
 		b.decides("lina", "update", linasCustomer, "")
 	}
 	b.decides("lina", "transfer", linasCustomer, toCleo)
+	b.must("", "POST", "/v1/filter", `{"subject":{"type":"user","id":"cleo"},"action":{"name":"export"},"resource":{"type":"customer"}}`)
 	b.must("lina", "POST", "/v1/shares", b.offer())
 	if err := log.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -595,6 +616,7 @@ func TestALogIsCompleteButForSampledReads(t *testing.T) {
 	want := map[string]int{
 		"lina read customer c-1 ALLOW allowed 10": 3, "cleo read customer c-1 DENY grants 1": 30, "lina update customer c-1 ALLOW allowed 1": 30,
 		"lina transfer customer c-1 APPROVAL approval 1": 1, "lina share customer c-1 ALLOW shared 1": 1,
+		"cleo export customer  DENY guardrails 1": 1,
 	}
 	if fmt.Sprint(count) != fmt.Sprint(want) {
 		t.Errorf("logged %v\nwant %v", count, want)

@@ -56,12 +56,15 @@ func (a *asked) filter() (any, error) {
 	}
 	reply := &FilterReply{}
 	if q.subjectType != subjectUser {
-		return reply, nil
+		return reply, a.logDecision(q, denied, now)
+	}
+	q.request.Record = nil
+	if _, err := a.recall(&e, &q.request, now); err != nil {
+		return nil, err
 	}
 	f := a.policy.Filter(now, &q.request)
 	reply.Decision = f.Effect == access.Allow
 	if f.Effect == access.NeedsApproval {
-		q.request.Record = nil
 		for _, o := range a.policy.Explain(now, &q.request).Obligations {
 			reply.Obligations = append(reply.Obligations, Obligation{Type: ObligationApproval, Approvers: o.Approvers, Guardrail: o.Guardrail})
 		}
@@ -72,7 +75,7 @@ func (a *asked) filter() (any, error) {
 		w.node(&tree)
 		reply.Filter, reply.SQL = &tree, &SQL{w.text.String(), w.parameters}
 	}
-	return reply, nil
+	return reply, a.logDecision(q, &Reply{Decision: reply.Decision}, now)
 }
 
 // treeOf writes a filter as a tree.
