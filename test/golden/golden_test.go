@@ -1,5 +1,5 @@
 // Package golden asks the golden decisions of the sample organisation, of the engine, the command line, PostgreSQL and the decision
-// API.
+// API, from manifests and from a store.
 package golden
 
 import (

@@ -1,14 +1,24 @@
 package golden
 
 import (
+	"context"
 	"encoding/json"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
+	"github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
+	"github.com/crmaccess/crm-access-operator/internal/follow"
 	"github.com/crmaccess/crm-access-operator/internal/manifest"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
@@ -20,6 +30,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // database is the sample organisation as a store in PostgreSQL holds it.
 type database struct {
+	store   store.Store
 	conn    *pgx.Conn
 	records map[[2]string]map[string]any // by object and id, as a question names them
 }
@@ -27,6 +38,22 @@ type database struct {
 func TestPostgreSQLGivesTheGoldenDecisions(t *testing.T) {
 	d := loadDatabase(t)
 	compare(t, d.ask)
+}
+
+// From the tables into a snapshot, and from there over HTTP: the way of the deciders.
+func TestWhoFollowsPostgreSQLGivesTheGoldenDecisions(t *testing.T) {
+	d := loadDatabase(t)
+	follower := follow.New(follow.Options{MaxAge: time.Minute, Clock: clock.RealClock{}, Log: logr.Discard(), Metrics: follow.NewMetrics(prometheus.NewRegistry())})
+	ctx, cancel := context.WithCancel(t.Context())
+	var following sync.WaitGroup
+	following.Go(func() { follower.Run(ctx, d.store) })
+	t.Cleanup(func() { cancel(); following.Wait() })
+	gomega.NewWithT(t).Eventually(func() bool { _, isRead := follower.Snapshot("huayue"); return isRead }, 30*time.Second).Should(gomega.BeTrue())
+	server := httptest.NewServer(decisionapi.New(follower, decisionapi.Options{HonourTime: true}))
+	t.Cleanup(server.Close)
+	compare(t, func(t *testing.T, g golden) answer {
+		return askCommand(t, g, "-n", "huayue", "--server", server.URL, "--records", recordFile(t))
+	})
 }
 
 func loadDatabase(t *testing.T) *database {
@@ -58,7 +85,7 @@ func loadDatabase(t *testing.T) *database {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(t.Context()) })
-	return &database{conn, readRecords(t)}
+	return &database{s, conn, readRecords(t)}
 }
 
 // readRecords reads the record file. A parent that an object names is put in as what is known of it.
@@ -91,12 +118,12 @@ func (d *database) ask(t *testing.T, g golden) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	context := map[string]any{"channel": g.channel, "reason": "because", "used": 0}
+	said := map[string]any{"channel": g.channel, "reason": "because", "used": 0}
 	if g.rows != "" {
-		context["rows"] = json.Number(g.rows)
+		said["rows"] = json.Number(g.rows)
 	}
 	if g.target != "" {
-		context["target"] = map[string]string{"department": g.target}
+		said["target"] = map[string]string{"department": g.target}
 	}
 	var record any
 	if g.record != "" {
@@ -114,7 +141,7 @@ func (d *database) ask(t *testing.T, g golden) answer {
 	var levels map[string]string
 	err = d.conn.QueryRow(t.Context(), `SELECT d.decision, d.levels, j.reasons
 FROM crm_access.decide_as`+question+`$8) AS d, crm_access.judge`+question+`'{}', $8) AS j`,
-		"huayue", g.user, g.action, g.object, record, fields, context, at.Time()).Scan(&a.word, &levels, &a.causes)
+		"huayue", g.user, g.action, g.object, record, fields, said, at.Time()).Scan(&a.word, &levels, &a.causes)
 	if err != nil {
 		t.Fatal(err)
 	}
