@@ -94,6 +94,11 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	if err := strict.RotateTokenKey(t.Context(), tenant); err != nil {
 		t.Error(err)
 	}
+	// The functions have gone to the new owner with the tables, and still read them for whoever may not.
+	made := server.Psql(t, admin, `SELECT crm_access.mint_token('huayue', 'li-ting', interval '1 minute')`)
+	if got := server.Psql(t, reader, `SELECT set_config('crm_access.token', '`+made+`', false); SELECT crm_access.subject('huayue'), decision FROM crm_access.decide('read', 'customer')`); !strings.HasSuffix(got, "\nli-ting|deny") {
+		t.Errorf("under the strict owner: %q", got)
+	}
 	if got, err := strict.Reserve(t.Context(), tenant, export(1, 100)); err != nil || !got.OK {
 		t.Error(got, err)
 	}
