@@ -25,7 +25,7 @@ import (
 // branch is a company whose facts are kept in a store of its own: lina owns customers, boris is her manager and the lead of
 // the department, cleo is in another, and gast is an External.
 type branch struct {
-	t       *testing.T
+	t       testing.TB
 	store   store.Store
 	handler http.Handler
 
@@ -36,7 +36,7 @@ type branch struct {
 	away  bool
 }
 
-func openBranch(t *testing.T, change func(*Options)) *branch {
+func openBranch(t testing.TB, change func(*Options)) *branch {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), sqlite.Memory)
 	if err != nil {
