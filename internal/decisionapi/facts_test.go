@@ -505,8 +505,8 @@ func TestRowsAreUsedUpWithinTheLimitsAndTheApproval(t *testing.T) {
 	if reply := use(`"rows":401,"approval":"` + ids[0] + `"`); reply["decision"] != false {
 		t.Errorf("more rows than approved: %v", reply)
 	}
-	if reply := use(`"rows":400,"used":0,"approval":"` + ids[0] + `"`); reply["decision"] != true || fmt.Sprint(reply["used"], reply["limits"]) != "[400] [1000]" {
-		t.Errorf("as many as approved: %v", reply)
+	if reply := use(`"rows":400,"used":999,"approval":"` + ids[0] + `"`); reply["decision"] != true || fmt.Sprint(reply["used"], reply["limits"]) != "[400] [1000]" {
+		t.Errorf("as many as approved, whatever the caller says was used: %v", reply)
 	}
 	if reply := use(`"rows":400,"used":0,"approval":"` + ids[1] + `"`); reply["decision"] != true {
 		t.Errorf("and again: %v", reply)
