@@ -26,6 +26,8 @@ type requestView struct {
 	Rows    *int64       `json:"rows,omitempty"`
 	Fields  []string     `json:"fields,omitempty"`
 	Target  *targetView  `json:"target,omitempty"`
+	Channel string       `json:"channel,omitempty"`
+	Device  string       `json:"device,omitempty"`
 	Reason  string       `json:"reason,omitempty"`
 	From    string       `json:"from"`
 	Until   string       `json:"until"`
@@ -80,8 +82,8 @@ func stateOf(r *store.Request, now schedule.Instant) string {
 func requestViewOf(r *store.Request, now schedule.Instant) requestView {
 	view := requestView{
 		ID: r.ID, Subject: entityView{subjectUser, r.Subject}, Action: actionView{r.Action}, Object: entityView{r.Object, r.Record},
-		Rows: r.Rows, Fields: r.Fields, Reason: r.Reason, From: r.Window.NotBefore.String(), Until: r.Window.NotAfter.String(),
-		State: stateOf(r, now), Answers: make([]answerView, len(r.Answers)),
+		Rows: r.Rows, Fields: r.Fields, Channel: r.Channel, Device: r.Device, Reason: r.Reason,
+		From: r.Window.NotBefore.String(), Until: r.Window.NotAfter.String(), State: stateOf(r, now), Answers: make([]answerView, len(r.Answers)),
 	}
 	if r.TargetUser != "" || r.TargetDepartment != "" {
 		view.Target = &targetView{r.TargetUser, r.TargetDepartment}
@@ -155,7 +157,7 @@ func requestFor(q *question, said *resource, now schedule.Instant, until *schedu
 	if err != nil {
 		return store.Request{}, err
 	}
-	request := store.Request{Operation: operationOf(&q.request, said), Question: text, Reason: q.request.Context.Reason}
+	request := store.Request{Operation: operationOf(&q.request, said), Question: text}
 	if request.Window.NotAfter = now + requestLasts; until != nil {
 		request.Window.NotAfter = *until
 	}

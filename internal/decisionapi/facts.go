@@ -106,6 +106,7 @@ func operationOf(request *access.Request, said *resource) store.Operation {
 	o := store.Operation{
 		Subject: request.User, Action: request.Action, Object: request.Object, Rows: request.Context.Rows,
 		TargetUser: request.Context.TargetUser, TargetDepartment: request.Context.TargetDepartment, Fields: slices.Clone(request.Fields),
+		Channel: request.Context.Channel, Device: request.Context.Device, Reason: request.Context.Reason,
 	}
 	if record := request.Record; record != nil {
 		o.Record = record.ID

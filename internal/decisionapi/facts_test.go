@@ -347,7 +347,7 @@ func TestOnlyAValidTokenOfTheTenantSaysWhoAsks(t *testing.T) {
 
 const (
 	transferToCleo = `"action":{"name":"transfer"},"resource":` + linasCustomer + `,"context":{"target":{"user":"cleo"},"reason":"moves"}`
-	toCleo         = `"target":{"user":"cleo"}`
+	toCleo         = `"target":{"user":"cleo"},"reason":"moves"`
 )
 
 // approved is the id of a request of lina's that boris has approved.
@@ -371,9 +371,13 @@ func TestAnApprovalLetsJustItsOperationThrough(t *testing.T) {
 	for name, c := range map[string]struct{ person, resource, context string }{
 		"without the approval": {"lina", linasCustomer, toCleo},
 		"of one that is not":   {"lina", linasCustomer, counting("0000", toCleo)},
-		"to another target":    {"lina", linasCustomer, counting(id, `"target":{"user":"boris"}`)},
-		"to no target":         {"lina", linasCustomer, counting(id)},
-		"to a department, too": {"lina", linasCustomer, counting(id, `"target":{"user":"cleo","department":"west"}`)},
+		"to another target":    {"lina", linasCustomer, counting(id, `"target":{"user":"boris"},"reason":"moves"`)},
+		"to no target":         {"lina", linasCustomer, counting(id, `"reason":"moves"`)},
+		"to a department, too": {"lina", linasCustomer, counting(id, `"target":{"user":"cleo","department":"west"},"reason":"moves"`)},
+		"for another reason":   {"lina", linasCustomer, counting(id, `"target":{"user":"cleo"},"reason":"revenge"`)},
+		"for no reason":        {"lina", linasCustomer, counting(id, `"target":{"user":"cleo"}`)},
+		"by another channel":   {"lina", linasCustomer, counting(id, toCleo, `"channel":"mobile"`)},
+		"from another device":  {"lina", linasCustomer, counting(id, toCleo, `"device":"unmanaged"`)},
 		"of another record":    {"lina", `{"type":"customer","id":"c-2","properties":{"owner":"lina","department":"east"}}`, counting(id, toCleo)},
 		"of more rows":         {"lina", linasCustomer, counting(id, toCleo, `"rows":7`)},
 		"by somebody else":     {"cleo", linasCustomer, counting(id, toCleo)},

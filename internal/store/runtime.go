@@ -102,7 +102,6 @@ type Request struct {
 	// Question is what was asked, as JSON with the facts of the record that the CRM said: whoever answers is named by the
 	// engine from it.
 	Question json.RawMessage
-	Reason   string
 	Window   schedule.Window
 	// UsedAt is when it was used, or Forever.
 	UsedAt  schedule.Instant
@@ -117,6 +116,8 @@ type Operation struct {
 	// Proposed is the digest of what is known of a record without an id; empty where it has one.
 	Proposed                     string
 	TargetUser, TargetDepartment string
+	// Channel, Device and Reason are as they were said: whoever approves answers for just that.
+	Channel, Device, Reason string
 	// Rows are how many at most; nil is none said.
 	Rows *int64
 	// Fields are the only ones that it is about; none is any.
@@ -127,6 +128,9 @@ type Operation struct {
 func (o Operation) Fits(asked Operation) bool {
 	if o.Subject != asked.Subject || o.Action != asked.Action || o.Object != asked.Object || o.Record != asked.Record ||
 		o.Proposed != asked.Proposed || o.TargetUser != asked.TargetUser || o.TargetDepartment != asked.TargetDepartment {
+		return false
+	}
+	if o.Channel != asked.Channel || o.Device != asked.Device || o.Reason != asked.Reason {
 		return false
 	}
 	if o.Rows != nil && (asked.Rows == nil || *asked.Rows > *o.Rows) || o.Rows == nil && asked.Rows != nil {
@@ -167,7 +171,8 @@ func (r Request) Check(now schedule.Instant) error {
 	case !json.Valid(r.Question):
 		return fmt.Errorf("%w: a request's question is JSON", ErrRefused)
 	}
-	return checkNames(append(slices.Clone(r.Fields), r.Subject, r.Action, r.Object, r.Record, r.TargetUser, r.TargetDepartment, r.Reason))
+	return checkNames(append(slices.Clone(r.Fields), r.Subject, r.Action, r.Object, r.Record, r.Proposed, r.TargetUser, r.TargetDepartment,
+		r.Channel, r.Device, r.Reason))
 }
 
 // Answer is one person's yes or no to a request.

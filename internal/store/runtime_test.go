@@ -8,7 +8,8 @@ import (
 
 func TestAnApprovalFitsJustWhatItIsAbout(t *testing.T) {
 	few, some, many := int64(499), int64(500), int64(501)
-	transfer := store.Operation{Subject: "li-ting", Action: "transfer", Object: "customer", Record: "c-1", TargetUser: "tang-yue", TargetDepartment: "sales-west"}
+	transfer := store.Operation{Subject: "li-ting", Action: "transfer", Object: "customer", Record: "c-1", TargetUser: "tang-yue", TargetDepartment: "sales-west",
+		Channel: "web", Device: "managed", Reason: "moves"}
 	export := store.Operation{Subject: "li-ting", Action: "export", Object: "customer", Rows: &some}
 	update := store.Operation{Subject: "li-ting", Action: "update", Object: "customer", Record: "c-1", Fields: []string{"phone", "name"}}
 	create := store.Operation{Subject: "li-ting", Action: "create", Object: "payment", Proposed: "sha256:0a"}
@@ -29,6 +30,11 @@ func TestAnApprovalFitsJustWhatItIsAbout(t *testing.T) {
 		"another target":          {transfer, with(transfer, func(o *store.Operation) { o.TargetUser = "wang-lei" }), false},
 		"no target":               {transfer, with(transfer, func(o *store.Operation) { o.TargetUser = "" }), false},
 		"another department":      {transfer, with(transfer, func(o *store.Operation) { o.TargetDepartment = "sales-east" }), false},
+		"another channel":         {transfer, with(transfer, func(o *store.Operation) { o.Channel = "mobile" }), false},
+		"another device":          {transfer, with(transfer, func(o *store.Operation) { o.Device = "unmanaged" }), false},
+		"another reason":          {transfer, with(transfer, func(o *store.Operation) { o.Reason = "revenge" }), false},
+		"no reason":               {transfer, with(transfer, func(o *store.Operation) { o.Reason = "" }), false},
+		"a reason nobody read":    {export, with(export, func(o *store.Operation) { o.Reason = "moves" }), false},
 		"rows that nobody knew":   {transfer, with(transfer, func(o *store.Operation) { o.Rows = &few }), false},
 		"as many rows":            {export, export, true},
 		"fewer rows":              {export, with(export, func(o *store.Operation) { o.Rows = &few }), true},

@@ -425,7 +425,7 @@ func TestAnApprovalLetsThroughJustWhatWasAskedFor(t *testing.T) {
 	say(t, app, "token", made)
 	ask := func(record, subject string) string {
 		asked, err := s.Ask(t.Context(), tenant, store.Request{
-			Operation: store.Operation{Subject: subject, Action: "delete", Object: "customer", Record: record},
+			Operation: store.Operation{Subject: subject, Action: "delete", Object: "customer", Record: record, Channel: "web", Device: "managed", Reason: "moves"},
 			Question:  json.RawMessage(`{}`), Window: schedule.Window{NotBefore: now, NotAfter: now + 3600}, UsedAt: schedule.Forever,
 		})
 		if err != nil {
@@ -444,15 +444,21 @@ func TestAnApprovalLetsThroughJustWhatWasAskedFor(t *testing.T) {
 	answer(by, "wang-lei", true)
 	answer(another, "chen-mo", true)
 	answer(others, "chen-mo", true)
+	const said = `, "channel": "web", "device": "managed", "reason": "moves"`
 	for name, c := range map[string]struct{ id, more, want string }{
-		"approved by the manager":        {approved, "", "allow"},
-		"not answered":                   {unanswered, "", "needs-approval"},
-		"denied by the manager":          {denied, "", "needs-approval"},
-		"approved by a colleague":        {by, "", "needs-approval"},
-		"of another record":              {another, "", "needs-approval"},
-		"of somebody else":               {others, "", "needs-approval"},
-		"of more rows than were asked":   {approved, `, "rows": 2`, "needs-approval"},
-		"for another target":             {approved, `, "target": {"user": "wang-lei"}`, "needs-approval"},
+		"approved by the manager":        {approved, said, "allow"},
+		"not answered":                   {unanswered, said, "needs-approval"},
+		"denied by the manager":          {denied, said, "needs-approval"},
+		"approved by a colleague":        {by, said, "needs-approval"},
+		"of another record":              {another, said, "needs-approval"},
+		"of somebody else":               {others, said, "needs-approval"},
+		"of more rows than were asked":   {approved, said + `, "rows": 2`, "needs-approval"},
+		"for another target":             {approved, said + `, "target": {"user": "wang-lei"}`, "needs-approval"},
+		"for another reason":             {approved, `, "channel": "web", "device": "managed", "reason": "revenge"`, "needs-approval"},
+		"for no reason":                  {approved, `, "channel": "web", "device": "managed"`, "needs-approval"},
+		"by another channel":             {approved, `, "channel": "api", "device": "managed", "reason": "moves"`, "needs-approval"},
+		"from another device":            {approved, `, "channel": "web", "device": "unmanaged", "reason": "moves"`, "needs-approval"},
+		"from an unknown device":         {approved, `, "channel": "web", "reason": "moves"`, "needs-approval"},
 		"an id that nobody has":          {"x' OR true; --", "", "needs-approval"},
 		"no approval":                    {"", "", "needs-approval"},
 		"none, but who is said to do so": {"", `, "approvedBy": ["chen-mo"], "approved_by": ["chen-mo"]`, "needs-approval"},
@@ -467,7 +473,7 @@ func TestAnApprovalLetsThroughJustWhatWasAskedFor(t *testing.T) {
 	if used, err := s.Consume(t.Context(), tenant, store.Consumption{Subject: "li-ting", Requests: []string{approved}}); err != nil || !used.OK {
 		t.Fatal(used, err)
 	}
-	say(t, app, "context", fmt.Sprintf(`{"approval": %q}`, approved))
+	say(t, app, "context", fmt.Sprintf(`{"approval": %q%s}`, approved, said))
 	if got, _ := decide(t, app, `decide('delete', 'customer', `+hers+`)`); got != "needs-approval" {
 		t.Errorf("used up: got %s", got)
 	}

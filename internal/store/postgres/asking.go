@@ -19,16 +19,16 @@ const (
 
 	ask = `
 INSERT INTO crm_access.request (tenant, id, subject, action, object, record_id, proposed, target_user, target_department, rows,
-    fields, question, reason, not_before, not_after)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text::json, $13, $14, $15
+    fields, question, reason, channel, device, not_before, not_after)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text::json, $13, $14, $15, $16, $17
 WHERE (
     SELECT count(*) FROM crm_access.request
-    WHERE tenant = $1 AND subject = $3 AND not_after > $14 AND used_at IS NULL
-) < $16`
+    WHERE tenant = $1 AND subject = $3 AND not_after > $16 AND used_at IS NULL
+) < $18`
 
 	selectRequests = `
 SELECT r.id, r.subject, r.action, r.object, r.record_id, r.proposed, r.target_user, r.target_department, r.rows, r.fields, r.question,
-    r.reason, r.not_before, r.not_after, r.used_at, (
+    r.reason, r.channel, r.device, r.not_before, r.not_after, r.used_at, (
         SELECT coalesce(json_agg(json_build_object(
             'approver', a.approver, 'approves', a.approves::integer, 'comment', a.comment,
             'at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) ORDER BY a.at, a.approver), '[]')
@@ -80,7 +80,7 @@ func (s *db) Ask(ctx context.Context, tenant string, r store.Request) (store.Req
 			return false, err
 		}
 		tag, err := tx.Exec(ctx, ask, tenant, r.ID, r.Subject, r.Action, r.Object, r.Record, r.Proposed, r.TargetUser, r.TargetDepartment,
-			r.Rows, someOrNull(r.Fields), string(r.Question), r.Reason, r.Window.NotBefore.Time(), r.Window.NotAfter.Time(), store.MaxOpen)
+			r.Rows, someOrNull(r.Fields), string(r.Question), r.Reason, r.Channel, r.Device, r.Window.NotBefore.Time(), r.Window.NotAfter.Time(), store.MaxOpen)
 		if err == nil && tag.RowsAffected() == 0 {
 			return false, fmt.Errorf("%w: the subject has %d open requests", store.ErrRefused, store.MaxOpen)
 		}
@@ -127,7 +127,7 @@ func scanRequest(row pgx.CollectableRow) (store.Request, error) {
 	var used pgtype.Timestamptz
 	var question, answers []byte
 	err := row.Scan(&r.ID, &r.Subject, &r.Action, &r.Object, &r.Record, &r.Proposed, &r.TargetUser, &r.TargetDepartment, &r.Rows, &r.Fields,
-		&question, &r.Reason, &notBefore, &notAfter, &used, &answers)
+		&question, &r.Reason, &r.Channel, &r.Device, &notBefore, &notAfter, &used, &answers)
 	if err != nil {
 		return store.Request{}, err
 	}

@@ -13,13 +13,13 @@ import (
 const (
 	ask = `
 INSERT INTO request (tenant, id, subject, action, object, record_id, proposed, target_user, target_department, rows, fields, question, reason,
-    not_before, not_after)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
-WHERE (SELECT count(*) FROM request WHERE tenant = ?1 AND subject = ?3 AND not_after > ?14 AND used_at IS NULL) < ?16`
+    channel, device, not_before, not_after)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17
+WHERE (SELECT count(*) FROM request WHERE tenant = ?1 AND subject = ?3 AND not_after > ?16 AND used_at IS NULL) < ?18`
 
 	selectRequests = `
 SELECT r.id, r.subject, r.action, r.object, r.record_id, r.proposed, r.target_user, r.target_department, r.rows, r.fields, r.question,
-    r.reason, r.not_before, r.not_after, r.used_at, (
+    r.reason, r.channel, r.device, r.not_before, r.not_after, r.used_at, (
         SELECT json_group_array(json_object('approver', a.approver, 'approves', a.approves, 'comment', a.comment, 'at', a.at))
         FROM (SELECT * FROM answer WHERE tenant = r.tenant AND request = r.id ORDER BY at, approver) AS a)
 FROM request AS r `
@@ -59,7 +59,7 @@ func (s *db) Ask(ctx context.Context, tenant string, r store.Request) (store.Req
 			return false, err
 		}
 		made, err := tx.changed(ctx, ask, tenant, r.ID, r.Subject, r.Action, r.Object, r.Record, r.Proposed, r.TargetUser, r.TargetDepartment,
-			r.Rows, texts(r.Fields), string(r.Question), r.Reason, r.Window.NotBefore.String(), r.Window.NotAfter.String(), store.MaxOpen)
+			r.Rows, texts(r.Fields), string(r.Question), r.Reason, r.Channel, r.Device, r.Window.NotBefore.String(), r.Window.NotAfter.String(), store.MaxOpen)
 		if err == nil && made == 0 {
 			err = fmt.Errorf("%w: the subject has %d open requests", store.ErrRefused, store.MaxOpen)
 		}
@@ -94,7 +94,7 @@ func scanRequest(rows *sql.Rows) (store.Request, error) {
 	var notBefore, notAfter, question, answers string
 	var used sql.NullString
 	err := rows.Scan(&r.ID, &r.Subject, &r.Action, &r.Object, &r.Record, &r.Proposed, &r.TargetUser, &r.TargetDepartment, &r.Rows,
-		(*texts)(&r.Fields), &question, &r.Reason, &notBefore, &notAfter, &used, &answers)
+		(*texts)(&r.Fields), &question, &r.Reason, &r.Channel, &r.Device, &notBefore, &notAfter, &used, &answers)
 	if err != nil {
 		return r, err
 	}

@@ -17,8 +17,9 @@ import (
 // requestUntil is li-ting's request to transfer a customer to tang-yue.
 func requestUntil(end schedule.Instant) store.Request {
 	return store.Request{
-		Operation: store.Operation{Subject: "li-ting", Action: "transfer", Object: "customer", Record: "c-1", TargetUser: "tang-yue"},
-		Question:  json.RawMessage(`{"owner": "li-ting", "n": 1.50}`), Reason: "moves to Shanghai", Window: schedule.Window{NotAfter: end},
+		Operation: store.Operation{Subject: "li-ting", Action: "transfer", Object: "customer", Record: "c-1", TargetUser: "tang-yue",
+			Channel: "web", Device: "managed", Reason: "moves to Shanghai"},
+		Question: json.RawMessage(`{"owner": "li-ting", "n": 1.50}`), Window: schedule.Window{NotAfter: end},
 	}
 }
 
@@ -273,6 +274,7 @@ var asking = []test{
 			"fewer rows than any": func(r *store.Request) { r.Rows = &less },
 			"too many rows":       func(r *store.Request) { r.Rows = &most },
 			"U+0000":              func(r *store.Request) { r.TargetUser = "\x00" },
+			"U+0000 in a channel": func(r *store.Request) { r.Channel = "\x00" },
 		}
 		for what, spoil := range bad {
 			r := requestUntil(at + 60)
