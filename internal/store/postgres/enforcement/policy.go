@@ -1,0 +1,215 @@
+package enforcement
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
+)
+
+// commands are those that have a policy each.
+var commands = []string{"select", "insert", "update", "delete", "view"}
+
+// policies show the rows that are covered. Whether a row may be written, with all that rules ask of it, is the trigger's
+// to decide: a policy cannot say why not.
+func (p *Plan) policies() []string {
+	table := Table(p.Storage.Table)
+	var statements []string
+	for _, command := range commands {
+		statements = append(statements, fmt.Sprintf("DROP POLICY IF EXISTS %s ON %s", p.policy(command), table))
+	}
+	create := func(command, clause string) {
+		statements = append(statements, fmt.Sprintf("CREATE POLICY %s ON %s FOR %s TO %s %s", p.policy(command), table, strings.ToUpper(command), p.roles(), clause))
+	}
+	statements = append(statements, fmt.Sprintf("CREATE POLICY %s ON %s FOR SELECT TO %s USING (%s)", p.policy("view"), table, quoted(p.ViewOwner), p.covered(access.ActionRead, "NULL")))
+	create("select", "USING ("+p.covered(access.ActionRead, p.directly())+")")
+	create("insert", "WITH CHECK ("+p.ours()+")")
+	create("update", "USING ("+p.covered(access.ActionUpdate, "NULL")+") WITH CHECK ("+p.ours()+")")
+	create("delete", "USING ("+p.covered("delete", "NULL")+")")
+	return statements
+}
+
+// ours says that the row is the tenant's.
+func (p *Plan) ours() string {
+	if p.Storage.TenantColumn == "" {
+		return "true"
+	}
+	return quoted(p.Storage.TenantColumn) + " = " + literal(p.Storage.TenantValue)
+}
+
+// covered says that one of the subject's tuples with the action takes the row in.
+func (p *Plan) covered(action, directly string) string {
+	arms := p.arms(action, "NULL", directly)
+	known := "[]"
+	if len(p.Conditions) > 0 {
+		known = jsonText(p.Conditions)
+	}
+	for _, where := range p.Conditions {
+		set := p.arms(action, literal(jsonText(where))+"::jsonb", directly)
+		arms = append(arms, "("+p.met(where)+") AND ("+strings.Join(set, " OR ")+")")
+	}
+	// Never true, and for the planner alone: it works out what a stable function says, and expects all rows of who sees all.
+	arms = append(arms, fmt.Sprintf("(SELECT false) AND %s >= CASE WHEN crm_access.expects_everything(%s, %s, %s, %s) THEN %s END",
+		quoted(p.Storage.IDColumn), literal(p.Tenant), literal(p.Object.Object), literal(action), directly, p.ids().least))
+	if p.MoreConditions {
+		arms = append(arms, p.conditioned(action, directly, known))
+	}
+	return p.ours() + " AND (" + strings.Join(arms, " OR ") + ")"
+}
+
+// conditioned says that a tuple with a set of conditions that the policy does not know takes the row in.
+func (p *Plan) conditioned(action, directly, known string) string {
+	conditioned := fmt.Sprintf("crm_access.conditioned_reach_of(%s, %s, %s, %s::jsonb, %s)", literal(p.Tenant), literal(p.Object.Object), literal(action), literal(known), directly)
+	ids := p.ids()
+	least, greatest := ids.least, "(SELECT coalesce("+p.last(action, "NULL", directly, literal(known)+"::jsonb")+", ''))"
+	if ids.most != "" {
+		least, greatest = fmt.Sprintf("(SELECT CASE WHEN %s IS NULL THEN %s ELSE %s END)", conditioned, ids.most, ids.least), ids.most
+	}
+	// Where there are none the range holds one id at most, and is not null: null AND what follows would ask that of each row.
+	return fmt.Sprintf("%s BETWEEN %s AND %s AND %s", quoted(p.Storage.IDColumn), least, greatest, p.takenIn("(SELECT "+conditioned+")"))
+}
+
+// attributes are a row's columns as conditions ask for them. A function takes a hundred arguments, two for each.
+func (p *Plan) attributes(of string) string {
+	var parts []string
+	for chunk := range slices.Chunk(p.Columns(), 50) {
+		var pairs []string
+		for _, column := range chunk {
+			pairs = append(pairs, literal(column)+", "+of+quoted(column))
+		}
+		parts = append(parts, "jsonb_build_object("+strings.Join(pairs, ", ")+")")
+	}
+	return strings.Join(parts, " || ")
+}
+
+func jsonText(value any) string {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return "[]" // strings encode
+	}
+	return strings.TrimSpace(text.String())
+}
+
+// arms are the ways in which a row can be taken in, each one that an index can look up.
+func (p *Plan) arms(action, conditions, directly string) []string {
+	reach := fmt.Sprintf("crm_access.reach_of(%s, %s, %s, %s, %s)", literal(p.Tenant), literal(p.Object.Object), literal(action), conditions, directly)
+	one := func(member string) string { return fmt.Sprintf("(SELECT %s FROM %s AS r)", member, reach) }
+	ids, s := p.ids(), &p.Storage
+	arms := []string{fmt.Sprintf("%s BETWEEN %s AND %s", quoted(s.IDColumn), one("CASE WHEN r.everything THEN "+ids.least+" END"),
+		ids.greatest(p.last(action, conditions, directly, "NULL")))}
+	if p.decides() && s.OwnerColumn != "" {
+		arms = append(arms, quoted(s.OwnerColumn)+" = ANY ("+one("r.owners")+"::text[])")
+	}
+	if p.decides() && s.DepartmentColumn != "" {
+		arms = append(arms, quoted(s.DepartmentColumn)+" = ANY ("+one("r.departments")+"::text[])")
+	}
+	if p.decides() && s.ParticipantsColumn != "" {
+		arms = append(arms, quoted(s.ParticipantsColumn)+" && "+one("r.participants"))
+	}
+	return append(arms, quoted(s.IDColumn)+" = ANY ("+one(ids.among("r.ids"))+"::"+ids.kind+"[])")
+}
+
+// decides says whether the record itself says whose it is: not where it takes its access from another.
+func (p *Plan) decides() bool { return p.Object.ParentObject == "" }
+
+// takenIn says that one of several tuples takes the row in, conditions and all.
+func (p *Plan) takenIn(tuples string) string {
+	column := func(name, kind string) string {
+		if name == "" || !p.decides() {
+			return "NULL::" + kind
+		}
+		return quoted(name) + "::" + kind
+	}
+	s := &p.Storage
+	return fmt.Sprintf("crm_access.takes_in(%s, %s, %s, %s, %s, %s)", tuples, quoted(s.IDColumn)+"::text",
+		column(s.OwnerColumn, "text"), column(s.DepartmentColumn, "text"), column(s.ParticipantsColumn, "text[]"), p.attributes(""))
+}
+
+// met are conditions as a row's own columns meet them.
+func (p *Plan) met(where []access.WhereFact) string {
+	var all []string
+	for _, c := range where {
+		column := quoted(p.conditionColumn(c.Field))
+		switch c.Operator {
+		case access.OperatorIn:
+			all = append(all, column+" = ANY ("+literals(c.Values)+")")
+		case access.OperatorNotIn:
+			all = append(all, column+" <> ALL ("+literals(c.Values)+")")
+		case access.OperatorExists:
+			all = append(all, column+" IS NOT NULL")
+		}
+		if p.isFact(c.Field) {
+			all = append(all, column+" <> ''")
+		}
+	}
+	return strings.Join(all, " AND ")
+}
+
+func (p *Plan) isFact(field string) bool {
+	return field == p.Object.OwnerField || field == p.Object.DepartmentField
+}
+
+func (p *Plan) conditionColumn(field string) string {
+	switch field {
+	case p.Object.OwnerField:
+		return p.Storage.OwnerColumn
+	case p.Object.DepartmentField:
+		return p.Storage.DepartmentColumn
+	}
+	return p.Storage.Column(field)
+}
+
+// KnowsConditions says whether policies can know a set of conditions by themselves: all of it is about columns of text.
+func (p *Plan) KnowsConditions(where []access.WhereFact) bool {
+	return !slices.ContainsFunc(where, func(c access.WhereFact) bool {
+		known := c.Operator == access.OperatorIn || c.Operator == access.OperatorNotIn || c.Operator == access.OperatorExists
+		return !known || !isText(p.Types[p.conditionColumn(c.Field)])
+	})
+}
+
+func isText(kind string) bool { return kind == "text" || kind == "varchar" }
+
+// ids are how the id's type writes what is asked of it.
+type ids struct {
+	least    string
+	most     string
+	elements string // a function of the list
+	kind     string // of which it makes a list
+}
+
+var integers = map[string][2]string{
+	"int2": {"-32768", "32767"}, "int4": {"-2147483648", "2147483647"}, "int8": {"-9223372036854775808", "9223372036854775807"},
+}
+
+// KnowsID says whether the type can be an id's.
+func KnowsID(kind string) bool { return kind == "uuid" || isText(kind) || integers[kind][0] != "" }
+
+func (p *Plan) ids() ids {
+	kind := p.Types[p.Storage.IDColumn]
+	switch bounds, isInteger := integers[kind]; {
+	case isInteger:
+		return ids{least: "'" + bounds[0] + "'::" + kind, most: "'" + bounds[1] + "'::" + kind,
+			kind: "bigint", elements: "crm_access.integers_of(%s, '" + bounds[0] + "', '" + bounds[1] + "')"}
+	case kind == "uuid":
+		return ids{least: "'00000000-0000-0000-0000-000000000000'::uuid", most: "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid", kind: "uuid", elements: "crm_access.uuids_of(%s)"}
+	}
+	return ids{least: "''::text", kind: "text", elements: "%s"}
+}
+
+// greatest is the end of the range of all ids: what can be written down, or else the last that there is.
+func (i ids) greatest(last string) string {
+	if i.most != "" {
+		return i.most
+	}
+	return "(SELECT " + last + ")"
+}
+
+func (p *Plan) last(action, conditions, directly, known string) string {
+	return fmt.Sprintf("crm_access.last_id(%s, %s, %s, %s, %s, %s)", literal(p.Tenant), literal(p.Object.Object), literal(action), conditions, directly, known)
+}
+
+func (i ids) among(list string) string { return fmt.Sprintf(i.elements, list) }
