@@ -12,6 +12,7 @@ import (
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store"
 )
 
 const (
@@ -35,8 +36,9 @@ type objectFacts struct {
 	retired   bool
 
 	admissions []access.Admission
-	revokedBy  []string // the revocations that take away something that the object gives
-	verdict    verdict  // of the objects that judge others: what Ready says where nothing worse is to be said
+	revokedBy  []string        // the revocations that take away something that the object gives
+	enforced   *store.Enforced // of an ObjectType whose table is to enforce
+	verdict    verdict         // of the objects that judge others: what Ready says where nothing worse is to be said
 }
 
 // outcome is a status, and when it changes by itself though nothing happens: after a time by our clock, or at an
@@ -70,6 +72,7 @@ func (f objectFacts) status() outcome {
 	if over := temporary && window.Ended(f.storeNow); !f.unwritten && !f.retired && !over {
 		f.reportApproved(s)
 		f.reportRevoked(s)
+		f.reportEnforced(s)
 	}
 	return outcome{s.status, v.until, next}
 }

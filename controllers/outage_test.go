@@ -10,6 +10,8 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crmaccess/crm-access-operator/internal/ledger"
 	"github.com/crmaccess/crm-access-operator/internal/store"
@@ -86,6 +88,46 @@ var _ = Describe("On PostgreSQL", Ordered, func() {
 		Expect(eventsOf(namespace, "DriftFound")()).To(BeEmpty())
 	})
 
+	It("a table enforces once its storage and the CRM's role are named, says why it cannot, and is closed when they are gone", func() {
+		begin()
+		role := "crm_" + strings.ReplaceAll(namespace, "-", "_")
+		server.Psql(GinkgoTB(), dsn, fmt.Sprintf(`CREATE ROLE %[1]s LOGIN PASSWORD 'app'; CREATE ROLE %[1]s_view; CREATE SCHEMA crm;
+			CREATE TABLE crm.customer (id bigint PRIMARY KEY, owner_id text, dept text, phone text)`, role))
+		enforced := func() string {
+			u := named("ObjectType", "customer")
+			Expect(k8s.Get(context.Background(), client.ObjectKey{Namespace: namespace, Name: "customer"}, u)).To(Succeed())
+			conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+			for _, c := range conditions {
+				if c := c.(map[string]any); c["type"] == "Enforced" {
+					return fmt.Sprintf("%v/%v", c["status"], c["reason"])
+				}
+			}
+			return ""
+		}
+		const isEnabled = `SELECT relrowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) FROM pg_class AS c WHERE c.oid = 'crm.customer'::regclass`
+		edit(namespace, "ObjectType", "customer", func(spec map[string]any) {
+			spec["storage"] = map[string]any{"table": "crm.customer", "id": "id", "owner": "owner_id", "department": "dept",
+				"columns": map[string]any{"owner": "owner_id"}}
+		})
+		allReady(namespace)
+		Expect(enforced()).To(BeEmpty())
+		edit(namespace, "PermissionStore", "default", func(spec map[string]any) {
+			spec["enforcement"] = map[string]any{"applicationRoles": []any{role, role + "_missing"}, "viewOwner": role + "_view"}
+		})
+		Eventually(enforced, 10*time.Second).Should(Equal("False/RoleUnsuited"))
+		edit(namespace, "PermissionStore", "default", func(spec map[string]any) {
+			spec["enforcement"] = map[string]any{"applicationRoles": []any{role}, "viewOwner": role + "_view"}
+		})
+		Eventually(enforced, 10*time.Second).Should(Equal("True/Enforced"))
+		Expect(server.Psql(GinkgoTB(), dsn, isEnabled)).To(Equal("t|5"))
+		before := versions(namespace)
+		keepSaying(enforced, "True/Enforced")
+		Expect(versions(namespace)).To(Equal(before), "at rest nothing is written")
+		edit(namespace, "PermissionStore", "default", func(spec map[string]any) { delete(spec, "enforcement") })
+		Eventually(enforced, 10*time.Second).Should(BeEmpty())
+		Eventually(func() string { return server.Psql(GinkgoTB(), dsn, isEnabled) }, 10*time.Second).Should(Equal("t|0"))
+	})
+
 	It("a database restored from an old backup is noticed and put right, in a later epoch", func() {
 		begin()
 		server.Psql(GinkgoTB(), dsn, "CREATE SCHEMA backup; "+copies("crm_access", "backup"))
@@ -147,7 +189,10 @@ func copies(from, to string) string {
 func restores(from, to string) string {
 	var script strings.Builder
 	for _, table := range tables {
-		fmt.Fprintf(&script, "DELETE FROM %[2]s.%[3]s; INSERT INTO %[2]s.%[3]s SELECT * FROM %[1]s.%[3]s; ", from, to, table)
+		// All columns but those that the database works out.
+		fmt.Fprintf(&script, `DELETE FROM %[2]s.%[3]s; DO $restore$ BEGIN EXECUTE (
+			SELECT format('INSERT INTO %[2]s.%[3]s (%%1$s) SELECT %%1$s FROM %[1]s.%[3]s', string_agg(quote_ident(column_name), ', '))
+			FROM information_schema.columns WHERE table_schema = '%[2]s' AND table_name = '%[3]s' AND is_generated = 'NEVER'); END $restore$; `, from, to, table)
 	}
 	return script.String()
 }

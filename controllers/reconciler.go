@@ -97,7 +97,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{RequeueAfter: retryAfter}, nil
 	}
 	t.trouble = nil
-	return r.report(t, p, now), nil
+	look := p.enforce(ctx)
+	result := r.report(t, p, now)
+	result.RequeueAfter = min(result.RequeueAfter, look)
+	return result, nil
 }
 
 // current is the PermissionStore as it is now: the cache's, or the API server's where the cache may be behind what we
@@ -171,6 +174,7 @@ func (r *Reconciler) report(t *tenant, p *pass, now time.Time) ctrl.Result {
 			now: now, storeNow: storeNow, object: object, before: latest.Conditions, retired: isRetired(p.ps),
 			findings: p.resolution.Findings[ref], refused: p.refused[ref], confers: consequences.confers[ref],
 			admissions: p.resolution.Admissions[ref], revokedBy: consequences.revokedBy[ref], verdict: p.verdictOn(ref, object),
+			enforced: p.enforced(object),
 		}
 		if d := p.declared[ref]; d != nil {
 			facts.invalid = d.err
@@ -250,6 +254,8 @@ func (r *Reconciler) announce(object v1alpha1.Object, before []metav1.Condition,
 			r.event(object, corev1.EventTypeWarning, c.Reason, c.Message)
 		case c.Type == v1alpha1.ConditionActive && c.Status == metav1.ConditionTrue && isEmergency(object):
 			r.event(object, corev1.EventTypeWarning, v1alpha1.ReasonEmergencyUnreviewed, "an emergency grant is in use without approval: "+c.Message+"; it waits for review")
+		case c.Type == v1alpha1.ConditionEnforced:
+			r.event(object, map[bool]string{true: corev1.EventTypeNormal, false: corev1.EventTypeWarning}[c.Status == metav1.ConditionTrue], c.Reason, c.Message)
 		case c.Type == v1alpha1.ConditionApproved, c.Type == v1alpha1.ConditionRevoked:
 			r.event(object, map[bool]string{true: corev1.EventTypeNormal, false: corev1.EventTypeWarning}[c.Type == v1alpha1.ConditionApproved && c.Status == metav1.ConditionTrue], c.Reason, c.Message)
 		case c.Type == v1alpha1.ConditionActive && (was != nil || c.Reason == v1alpha1.ReasonActive):

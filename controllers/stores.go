@@ -123,6 +123,7 @@ func (r *Reconciler) claim(ctx context.Context, t *tenant, ps *v1alpha1.Permissi
 		return err
 	}
 	t.row, t.claimed, t.checked, t.memory = row, true, false, nil
+	t.enforcing.by = "" // another store's tables, perhaps
 	t.actedOn = row.ResourceVersion
 	t.forget()
 	return nil

@@ -60,6 +60,8 @@ type tenant struct {
 	// facts are what was published last; next is the next instant at which access or a status changes by itself.
 	facts *access.Facts
 	next  schedule.Instant
+	// enforcing is how it stands with the CRM's own tables.
+	enforcing enforcing
 	// compared is when the whole tenant was last compared with the store.
 	compared time.Time
 	// forgotten is when the store last had nothing more to forget.

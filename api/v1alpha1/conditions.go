@@ -15,6 +15,8 @@ const (
 	ConditionApproved = "Approved"
 	// ConditionRevoked is True where a revocation takes away what the object gives. Absent otherwise.
 	ConditionRevoked = "Revoked"
+	// ConditionEnforced says whether the CRM's own table enforces the object's access. Absent where nobody asks for it.
+	ConditionEnforced = "Enforced"
 )
 
 // The reasons that every kind uses.
@@ -121,6 +123,32 @@ const (
 	ReasonDisabled = "Disabled"
 	// ReasonReferenceCycle: the chain of parents or of managers leads back to where it began.
 	ReasonReferenceCycle = "ReferenceCycle"
+)
+
+// The reasons of condition Enforced of an ObjectType. All but Enforced mean that the table was not changed.
+const (
+	// ReasonEnforced: the table shows and takes what each user may see and change.
+	ReasonEnforced = "Enforced"
+	// ReasonStoreCannotEnforce: the store's driver has no tables of the CRM beside it.
+	ReasonStoreCannotEnforce = "StoreCannotEnforce"
+	// ReasonTableBusy: somebody holds the table. It is tried again.
+	ReasonTableBusy = "TableBusy"
+	// ReasonTableMissing: there is no such table, or no such column in it.
+	ReasonTableMissing = "TableMissing"
+	// ReasonColumnUnsuited: a column's type or collation cannot be compared as decisions compare.
+	ReasonColumnUnsuited = "ColumnUnsuited"
+	// ReasonTableShared: another object or tenant has the same rows.
+	ReasonTableShared = "TableShared"
+	// ReasonForeignPolicy: somebody else's policy would show more.
+	ReasonForeignPolicy = "ForeignPolicy"
+	// ReasonRoleUnsuited: a role is not there, or stands above row-level security.
+	ReasonRoleUnsuited = "RoleUnsuited"
+	// ReasonRightHeld: an application role has a right to the table from elsewhere.
+	ReasonRightHeld = "RightHeld"
+	// ReasonNotPermitted: the operator's role may not change the table.
+	ReasonNotPermitted = "NotPermitted"
+	// ReasonRefused: the database refused a statement for another reason.
+	ReasonRefused = "Refused"
 )
 
 // The reasons of a PermissionStore.

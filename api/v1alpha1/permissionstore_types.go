@@ -54,6 +54,11 @@ type PermissionStoreSpec struct {
 	// +optional
 	Brake Brake `json:"brake,omitzero"`
 
+	// enforcement makes the CRM's own tables, in the store's database, enforce access: those that an ObjectType names in
+	// storage. Unset: nothing is set up there, and what was is taken down. For postgres.
+	// +optional
+	Enforcement *Enforcement `json:"enforcement,omitempty"`
+
 	// state is Active, or Retired: everybody's access in this namespace is ended on purpose, and nothing is written any
 	// more. Retire before you delete a tenant: deleting objects alone is braked. Defaults to Active.
 	// +kubebuilder:validation:Enum=Active;Retired
@@ -68,6 +73,30 @@ type PermissionStoreSpec struct {
 	// +optional
 	Adopt string `json:"adopt,omitempty"`
 }
+
+// Enforcement says for whom the CRM's tables enforce.
+type Enforcement struct {
+	// applicationRoles are the database roles that the CRM reads and writes its tables with, at least 1 and at most 10.
+	// Their rights to these tables are the operator's to give and to take.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	// +listType=set
+	// +required
+	ApplicationRoles []DatabaseRole `json:"applicationRoles"`
+
+	// viewOwner is the database role that masked views run as: nobody logs in as it. Defaults to crm_masked.
+	// +kubebuilder:default=crm_masked
+	// +optional
+	ViewOwner DatabaseRole `json:"viewOwner,omitempty"`
+}
+
+// DatabaseRole is the name of a database role: a lower-case letter or underscore, then these and digits, 63 characters at
+// most.
+//
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^[a-z_][a-z0-9_]{0,62}$`
+// +kubebuilder:validation:XValidation:rule="self != 'public' && !self.startsWith('pg_')",message="public and pg_… are PostgreSQL's own: name a role of the CRM"
+type DatabaseRole string
 
 // Connection is how a store is reached; what it needs depends on the driver.
 type Connection struct {
