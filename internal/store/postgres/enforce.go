@@ -194,11 +194,11 @@ func (s *db) setUp(ctx context.Context, plan *enforcement.Plan, before []made) (
 		digest := plan.Digest()
 		i := slices.IndexFunc(before, func(m made) bool { return m.object == plan.Object.Object })
 		if i >= 0 && before[i].digest == digest {
-			print, err := fingerprint(ctx, tx, plan)
+			seen, err := fingerprint(ctx, tx, plan)
 			if err != nil {
 				return store.Enforced{}, err
 			}
-			if held, err := heldElsewhere(ctx, tx, plan); err != nil || (print == before[i].fingerprint && held == "") {
+			if held, err := heldElsewhere(ctx, tx, plan); err != nil || (seen == before[i].fingerprint && held == "") {
 				return enforcedBy(plan), err
 			}
 		}
@@ -262,11 +262,11 @@ func build(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan, digest string
 	if held != "" {
 		return store.Enforced{Reason: store.EnforcedRight, Message: held}, nil
 	}
-	print, err := fingerprint(ctx, tx, plan)
+	seen, err := fingerprint(ctx, tx, plan)
 	if err != nil {
 		return store.Enforced{}, err
 	}
-	_, err = tx.Exec(ctx, writeMade, plan.Tenant, plan.Object.Object, plan.Storage.Table, append([]string{plan.ViewOwner}, plan.Roles...), plan.Direct(), digest, print)
+	_, err = tx.Exec(ctx, writeMade, plan.Tenant, plan.Object.Object, plan.Storage.Table, append([]string{plan.ViewOwner}, plan.Roles...), plan.Direct(), digest, seen)
 	return enforcedBy(plan), err
 }
 

@@ -36,18 +36,12 @@ func TestATableThatCannotEnforceSaysWhyAndIsLeftAsItWas(t *testing.T) {
 		}, store.EnforcedShared, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			of := func(statement string) string {
-				if strings.Contains(statement, "%s") {
-					return fmt.Sprintf(statement, "crm_app_role")
-				}
-				return statement
-			}
 			c2 := shop(t, func(d *access.Declarations) {
 				if c.change != nil {
 					c.change(d)
 				}
 			})
-			of = func(statement string) string { return strings.ReplaceAll(statement, "%s", c2.role) }
+			of := func(statement string) string { return strings.ReplaceAll(statement, "%s", c2.role) }
 			c2.must(t, of(c.prepare))
 			got := c2.outcome(t)
 			if got.Reason != c.want || got.Message == "" {

@@ -110,7 +110,7 @@ func obstacle(reason store.EnforcedReason, format string, args ...any) store.Enf
 
 // read reads the columns' types, and says which column cannot be compared as decisions compare.
 func (t *inspected) read(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (store.Enforced, error) {
-	rows, err := tx.Query(ctx, readColumns, enforcement.Table(plan.Storage.Table))
+	rows, err := tx.Query(ctx, readColumns, enforcement.Table(plan.Storage.Table)) //nolint:rowserrcheck // ForEachRow returns it
 	if err != nil {
 		return store.Enforced{}, err
 	}
@@ -183,8 +183,8 @@ func heldElsewhere(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (stri
 }
 
 func fingerprint(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (string, error) {
-	var print string
+	var seen string
 	err := tx.QueryRow(ctx, readFingerprint, enforcement.Table(plan.Storage.Table), enforcement.View(plan.Tenant, plan.Object.Object),
-		plan.PolicyNames(), enforcement.Guards).Scan(&print)
-	return print, err
+		plan.PolicyNames(), enforcement.Guards).Scan(&seen)
+	return seen, err
 }
