@@ -142,13 +142,19 @@ func (a *asked) ask() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	place, err := a.placeInLog()
+	if err != nil {
+		return nil, err
+	}
+	defer place.leave()
 	kept, err := facts.Ask(a.http.Context(), a.tenant, request)
 	if err != nil {
 		return nil, unkept(err)
 	}
 	view := requestViewOf(&kept, now)
 	view.Obligations = q.reply(explanation.Effect, nil, explanation.Obligations).Context.Obligations
-	return view, a.logMade(&q.request, reasonAsked)
+	a.logMade(place, &q.request, reasonAsked)
+	return view, nil
 }
 
 // requestFor keeps the question with the facts of the record: whoever may answer is named from them.
@@ -285,6 +291,11 @@ func (a *asked) answerRequest() (any, error) {
 	if len(found) != 1 || !a.mayAnswer(person, &found[0], now) {
 		return nil, errNotFound
 	}
+	place, err := a.placeInLog()
+	if err != nil {
+		return nil, err
+	}
+	defer place.leave()
 	if err := facts.Answer(a.http.Context(), a.tenant, a.id, store.Answer{Approver: person, Approves: *decision, Comment: comment}); err != nil {
 		return nil, unkept(err)
 	}
@@ -293,5 +304,6 @@ func (a *asked) answerRequest() (any, error) {
 	if *decision {
 		reason = reasonApproved
 	}
-	return map[string]any{"id": a.id, "approver": person, "decision": *decision}, a.logMade(about, reason)
+	a.logMade(place, about, reason)
+	return map[string]any{"id": a.id, "approver": person, "decision": *decision}, nil
 }

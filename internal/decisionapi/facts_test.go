@@ -657,3 +657,50 @@ func TestWhileTheStoreIsAwayDecisionsWaitForTheLogAndThenAreRefused(t *testing.T
 	}
 	_ = logged
 }
+
+// TestNothingIsMadeThatCannotBeLogged is also about whoever is told no, and has lost rows and an approval by it.
+func TestNothingIsMadeThatCannotBeLogged(t *testing.T) {
+	b, log, logged := logs(t, 1)
+	kept := fmt.Sprint(b.must("lina", "POST", "/v1/shares", b.offer())["id"])
+	id := b.approved(transferToCleo)
+	use := strings.Replace("{"+transferToCleo+"}", `"reason":"moves"`, `"reason":"moves","approval":"`+id+`"`, 1)
+	open := fmt.Sprint(b.must("lina", "POST", "/access/v1/requests", "{"+transferToCleo+"}")["id"])
+	state := func() string {
+		return fmt.Sprint(b.must("lina", "GET", "/v1/shares", ""), b.must("lina", "GET", "/access/v1/requests?role=subject", ""))
+	}
+	if err := log.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before, entries := state(), len(logged("lina"))+len(logged("boris"))
+	for name, ask := range map[string][]string{
+		"a share":   {"lina", "POST", "/v1/shares", b.offer()},
+		"its end":   {"lina", "DELETE", "/v1/shares/" + kept, ""},
+		"a request": {"lina", "POST", "/access/v1/requests", strings.Replace("{"+transferToCleo+"}", "c-1", "c-2", 1)},
+		"an answer": {"boris", "POST", "/access/v1/requests/" + open + "/answers", `{"decision":true}`},
+		"a usage":   {"lina", "POST", "/v1/usage", use},
+	} {
+		if status, reply := b.as(ask[0], ask[1], ask[2], ask[3]); status != http.StatusServiceUnavailable {
+			t.Errorf("%s without a log: %d %v", name, status, reply)
+		}
+	}
+	if after := state(); after != before || len(logged("lina"))+len(logged("boris")) != entries {
+		t.Errorf("was refused, and made:\n%s\nwas\n%s", after, before)
+	}
+}
+
+func TestWhatTheStoreRefusesGivesItsPlaceInTheLogBack(t *testing.T) {
+	b, log, logged := logs(t, 1)
+	tooLong := b.offer("until", fmt.Sprintf("%q", b.now()+40*24*3600))
+	for range 3 {
+		if status, reply := b.as("lina", "POST", "/v1/shares", tooLong); status != http.StatusBadRequest {
+			t.Fatalf("a share of 40 days: %d %v", status, reply)
+		}
+	}
+	b.must("lina", "POST", "/v1/shares", b.offer())
+	if err := log.Close(t.Context()); err != nil { // waits for places that are taken
+		t.Fatal(err)
+	}
+	if entries := logged("lina"); len(entries) != 1 {
+		t.Errorf("logged %v", entries)
+	}
+}

@@ -35,23 +35,37 @@ type LogOptions struct {
 	Log         logr.Logger
 }
 
-// DecisionLog writes what was decided, in batches beside the answers. No decision that must be kept is answered before it
-// has its place in the queue, so that what is missing is what a crash took before its batch was written.
+// DecisionLog writes what was decided, in batches beside the answers. No decision that must be kept is answered, and nothing
+// is made, before it has its place in the queue, so that what is missing is what a crash took before its batch was written.
 type DecisionLog struct {
 	options LogOptions
 	reads   atomic.Int64
 
 	mu      sync.RWMutex
-	queues  map[string]chan store.Decision
+	queues  map[string]*logQueue
 	closed  bool
+	taken   sync.WaitGroup // places that are neither filled nor left
 	writing sync.WaitGroup
 	stop    context.CancelFunc
 	context context.Context
 }
 
+// logQueue is what waits to be written of a tenant. Whoever has one of its places fills it without waiting.
+type logQueue struct {
+	places  chan struct{}
+	entries chan store.Decision
+}
+
+// logPlace is a place in the log before it is known what for; nil where there is no log.
+type logPlace struct {
+	log   *DecisionLog
+	queue *logQueue
+	gone  bool
+}
+
 // NewDecisionLog makes a log that writes until it is closed.
 func NewDecisionLog(options LogOptions) *DecisionLog {
-	l := &DecisionLog{options: options, queues: make(map[string]chan store.Decision)}
+	l := &DecisionLog{options: options, queues: make(map[string]*logQueue)}
 	l.context, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -59,16 +73,21 @@ func NewDecisionLog(options LogOptions) *DecisionLog {
 // Close writes what waits, until ctx ends. No decision is taken any more.
 func (l *DecisionLog) Close(ctx context.Context) error {
 	l.mu.Lock()
-	if !l.closed {
-		l.closed = true
-		for _, queue := range l.queues {
-			close(queue)
-		}
-	}
+	first := !l.closed
+	l.closed = true
 	l.mu.Unlock()
 	defer l.stop()
 	written := make(chan struct{})
-	go func() { l.writing.Wait(); close(written) }()
+	go func() {
+		l.taken.Wait()
+		for _, queue := range l.queues { // no further one begins
+			if first {
+				close(queue.entries)
+			}
+		}
+		l.writing.Wait()
+		close(written)
+	}()
 	select {
 	case <-written:
 		return nil
@@ -81,6 +100,40 @@ var errUnlogged = refuse(http.StatusServiceUnavailable, "what is decided cannot 
 
 // add takes a decision, or refuses where there is no place for it in time.
 func (l *DecisionLog) add(ctx context.Context, tenant string, d store.Decision) error {
+	place, err := l.take(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	place.fill(d)
+	return nil
+}
+
+// take takes a place, or refuses where there is none in time. It has to be filled or left.
+func (l *DecisionLog) take(ctx context.Context, tenant string) (*logPlace, error) {
+	queue := l.queue(tenant)
+	if queue == nil {
+		return nil, errUnlogged
+	}
+	place := &logPlace{log: l, queue: queue}
+	select {
+	case queue.places <- struct{}{}:
+		return place, nil
+	default:
+	}
+	patience := time.NewTimer(logPatience)
+	defer patience.Stop()
+	select {
+	case queue.places <- struct{}{}:
+		return place, nil
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	l.taken.Done()
+	return nil, errUnlogged
+}
+
+// queue is the tenant's, counted as one in which a place is taken; nil where the log is closed.
+func (l *DecisionLog) queue(tenant string) *logQueue {
 	l.mu.RLock()
 	queue, closed := l.queues[tenant], l.closed
 	if queue == nil && !closed {
@@ -89,24 +142,32 @@ func (l *DecisionLog) add(ctx context.Context, tenant string, d store.Decision) 
 		l.mu.RLock()
 		queue, closed = l.queues[tenant], l.closed
 	}
-	defer l.mu.RUnlock() // a queue is not closed while somebody waits for a place in it
+	defer l.mu.RUnlock()
 	if closed {
-		return errUnlogged
-	}
-	select {
-	case queue <- d:
 		return nil
-	default:
 	}
-	patience := time.NewTimer(logPatience)
-	defer patience.Stop()
-	select {
-	case queue <- d:
-		return nil
-	case <-patience.C:
-	case <-ctx.Done():
+	l.taken.Add(1) // not after it was closed, and so never while that waits
+	return queue
+}
+
+// fill logs a decision in the place.
+func (p *logPlace) fill(d store.Decision) {
+	if p == nil || p.gone {
+		return
 	}
-	return errUnlogged
+	p.gone = true
+	p.queue.entries <- d // which has room for as many as there are places
+	p.log.taken.Done()
+}
+
+// leave gives the place back where it was not filled: nothing was made.
+func (p *logPlace) leave() {
+	if p == nil || p.gone {
+		return
+	}
+	p.gone = true
+	<-p.queue.places
+	p.log.taken.Done()
 }
 
 func (l *DecisionLog) begin(tenant string) {
@@ -115,21 +176,24 @@ func (l *DecisionLog) begin(tenant string) {
 	if l.closed || l.queues[tenant] != nil {
 		return
 	}
-	queue := make(chan store.Decision, queued)
+	queue := &logQueue{make(chan struct{}, queued), make(chan store.Decision, queued)}
 	l.queues[tenant] = queue
 	l.writing.Go(func() { l.write(tenant, queue) })
 }
 
 // write writes batches: what came while the one before was written.
-func (l *DecisionLog) write(tenant string, queue <-chan store.Decision) {
-	for first := range queue {
+func (l *DecisionLog) write(tenant string, queue *logQueue) {
+	for first := range queue.entries {
 		batch := append(make([]store.Decision, 0, batched), first)
-		for len(batch) < batched && len(queue) > 0 {
-			d, more := <-queue
+		for len(batch) < batched && len(queue.entries) > 0 {
+			d, more := <-queue.entries
 			if !more {
 				break
 			}
 			batch = append(batch, d)
+		}
+		for range batch {
+			<-queue.places
 		}
 		if !l.writeBatch(tenant, batch) {
 			return
@@ -215,32 +279,31 @@ const (
 	reasonUsedUp   = "used up meanwhile"
 )
 
-// logMade logs what a person has made, ended, answered or used up; the reason says which.
-func (a *asked) logMade(request *access.Request, reason string) error {
+// placeInLog takes the place of what is about to be made: what could not be logged is not made.
+func (a *asked) placeInLog() (*logPlace, error) {
 	if a.options.Log == nil {
-		return nil
+		return nil, nil
 	}
-	now, err := a.now()
-	if err != nil {
-		return err
+	if _, err := a.now(); err != nil {
+		return nil, err
 	}
-	d := a.entry(request, now)
-	d.Effect, d.Reasons = access.Allow.String(), []string{reason}
-	return a.options.Log.add(a.http.Context(), a.tenant, d)
+	return a.options.Log.take(a.http.Context(), a.tenant)
+}
+
+// logMade logs what a person has made, ended, answered or used up; the reason says which.
+func (a *asked) logMade(place *logPlace, request *access.Request, reason string) {
+	a.fillPlace(place, request, access.Allow, reason)
 }
 
 // logRefusedUse logs that what was allowed had been used up meanwhile.
-func (a *asked) logRefusedUse(q *question) error {
-	if a.options.Log == nil {
-		return nil
-	}
-	now, err := a.now()
-	if err != nil {
-		return err
-	}
-	d := a.entry(&q.request, now)
-	d.Effect, d.Reasons = access.Deny.String(), []string{reasonUsedUp}
-	return a.options.Log.add(a.http.Context(), a.tenant, d)
+func (a *asked) logRefusedUse(place *logPlace, q *question) {
+	a.fillPlace(place, &q.request, access.Deny, reasonUsedUp)
+}
+
+func (a *asked) fillPlace(place *logPlace, request *access.Request, effect access.Effect, reason string) {
+	d := a.entry(request, a.instantNow) // which is known since the place was taken
+	d.Effect, d.Reasons = effect.String(), []string{reason}
+	place.fill(d)
 }
 
 // entry copies what it keeps: the request's memory is another's once it is answered.

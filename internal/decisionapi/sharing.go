@@ -93,12 +93,18 @@ func (a *asked) makeShare() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	place, err := a.placeInLog()
+	if err != nil {
+		return nil, err
+	}
+	defer place.leave()
 	made, err := facts.MakeShare(a.http.Context(), a.tenant, share)
 	if err != nil {
 		return nil, unkept(err)
 	}
 	a.options.Facts.Changed(a.tenant)
-	return viewOf(made), a.logMade(requestAbout(&made.ShareFact, maker), reasonShared)
+	a.logMade(place, requestAbout(&made.ShareFact, maker), reasonShared)
+	return viewOf(made), nil
 }
 
 func (a *asked) checkOffer(o *offer, maker string) (share store.Share, err error) {
@@ -209,11 +215,17 @@ func (a *asked) endShare() (any, error) {
 	if i < 0 || !a.mayEnd(person, &live.List[i]) {
 		return nil, errNotFound
 	}
+	place, err := a.placeInLog()
+	if err != nil {
+		return nil, err
+	}
+	defer place.leave()
 	if err := facts.EndShare(a.http.Context(), a.tenant, a.id, person); err != nil {
 		return nil, unkept(err)
 	}
 	a.options.Facts.Changed(a.tenant)
-	return map[string]any{"id": a.id, "endedBy": person}, a.logMade(requestAbout(&live.List[i], person), reasonUnshared)
+	a.logMade(place, requestAbout(&live.List[i], person), reasonUnshared)
+	return map[string]any{"id": a.id, "endedBy": person}, nil
 }
 
 // requestAbout is what somebody did to the record of a share.

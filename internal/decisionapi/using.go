@@ -64,8 +64,14 @@ func (a *asked) consume(facts Facts, q *question, reply *Reply, approvals []stri
 	if rows := q.request.Context.Rows; rows != nil && *rows > 0 {
 		c.Reservation = &store.Reservation{User: q.request.User, Object: q.request.Object, Action: q.request.Action, Rows: *rows, Limits: limits}
 	}
+	place, err := a.placeInLog()
+	if err != nil {
+		return nil, err
+	}
+	defer place.leave()
 	if c.Reservation == nil && len(approvals) == 0 {
-		return usageOf(reply), a.logMade(&q.request, reasonUsed) // there is nothing to use up
+		a.logMade(place, &q.request, reasonUsed) // there is nothing to use up
+		return usageOf(reply), nil
 	}
 	consumed, err := facts.Consume(a.http.Context(), a.tenant, c)
 	if err != nil {
@@ -75,7 +81,8 @@ func (a *asked) consume(facts Facts, q *question, reply *Reply, approvals []stri
 		// Another has used up the same meanwhile: what is left does not allow it.
 		refused := usageOf(q.reply(access.Deny, make([]access.Level, len(q.request.Fields)), nil))
 		refused.Used = consumed.Reserved.Used
-		return refused, a.logRefusedUse(q)
+		a.logRefusedUse(place, q)
+		return refused, nil
 	}
 	used := usageOf(reply)
 	used.Used, used.Spent = consumed.Reserved.Used, approvals
@@ -84,5 +91,6 @@ func (a *asked) consume(facts Facts, q *question, reply *Reply, approvals []stri
 			used.Limits = append(used.Limits, limit.Max)
 		}
 	}
-	return used, a.logMade(&q.request, reasonUsed)
+	a.logMade(place, &q.request, reasonUsed)
+	return used, nil
 }
