@@ -111,8 +111,9 @@ func serveSample(t *testing.T) *source {
 
 func (s *source) Tenants() []string { return []string{"huayue"} }
 
-func (s *source) Snapshot(string) (decisionapi.Snapshot, bool) {
-	return decisionapi.Snapshot{Policy: s.policy, Revision: "1", Now: func() (schedule.Instant, error) { return schedule.At(morning), s.old }}, true
+func (s *source) Snapshot(tenant string) (decisionapi.Snapshot, bool) {
+	now := func() (schedule.Instant, error) { return schedule.At(morning), s.old }
+	return decisionapi.Snapshot{Policy: s.policy, Revision: "1", Now: now}, tenant == "huayue"
 }
 
 var errOld = errors.New("the store was last seen 40s ago")
