@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,29 +21,43 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 const tenant = "huayue"
 
 // database is a database with the sample organisation in its permission store. The function runs a script there as the
-// application, with a token of li-ting's as :token.
+// application, with a token of li-ting's as :token, and one of the analyst wang-yi's as :analyst_token.
 func database(t *testing.T) func(t *testing.T, script string) string {
 	t.Helper()
 	server := pgtest.Shared(t)
 	dsn := server.Database(t)
-	made := commitSample(t, dsn)
-	server.Psql(t, dsn, "CREATE ROLE crm_app LOGIN PASSWORD 'strong'; GRANT USAGE ON SCHEMA crm_access TO crm_app")
-	t.Cleanup(func() { server.Psql(t, dsn, "DROP OWNED BY crm_app CASCADE; DROP ROLE crm_app") })
+	server.Psql(t, dsn, `CREATE ROLE crm_app LOGIN PASSWORD 'strong'; CREATE ROLE crm_masked;
+CREATE SCHEMA crm; CREATE SCHEMA crm_masked_huayue; GRANT USAGE ON SCHEMA crm TO crm_app, crm_masked;
+CREATE TABLE crm.customer (id text PRIMARY KEY, name text, industry text, level text, region text, owner text, "ownerDept" text, "dealStatus" text, source text,
+	website text, address text, "creditCode" text, "lastFollowUpAt" text, remark text, phone text, email text, "creditLimit" numeric, "annualRevenueBand" text);
+INSERT INTO crm.customer (id, name, owner, "ownerDept", phone, "creditLimit") VALUES
+	('cust-huaxin', '华芯电子', 'li-ting', 'sales-east-1', '13800001111', 500000),
+	('cust-ruifeng', '瑞丰机械', 'wang-lei', 'sales-east-1', '13900002222', 80000);`)
+	t.Cleanup(func() {
+		server.Psql(t, dsn, "DROP OWNED BY crm_app, crm_masked CASCADE; DROP ROLE crm_app, crm_masked")
+	})
+	mint := commitSample(t, dsn)
 	name := dsn[strings.LastIndex(dsn, "/")+1 : strings.LastIndex(dsn, "?")]
 	return func(t *testing.T, script string) string {
 		t.Helper()
-		return server.Psql(t, server.DSN("crm_app", "strong", name), "\\set token '"+made+"'\n"+script)
+		return server.Psql(t, server.DSN("crm_app", "strong", name), "\\set token '"+mint("li-ting")+"'\n\\set analyst_token '"+mint("wang-yi")+"'\n"+script)
 	}
 }
 
-// commitSample writes the sample organisation into the store as the operator does, and mints li-ting's token.
-func commitSample(t *testing.T, dsn string) string {
+// commitSample writes the sample organisation into the store as the operator does, and returns what mints tokens.
+func commitSample(t *testing.T, dsn string) func(user string) string {
 	t.Helper()
 	tree, err := manifest.Load(filepath.Join(root, "config", "samples", "huayue"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := store.Encode(access.Resolve(tree.Tenants[tenant].Declarations).Facts)
+	declared := tree.Tenants[tenant].Declarations
+	for _, object := range declared.ObjectTypes {
+		if object.Name == "customer" {
+			object.Storage = access.Storage{Table: "crm.customer", ID: "id", Owner: "owner", Department: "ownerDept"}
+		}
+	}
+	rows, err := store.Encode(access.Resolve(declared).Facts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,14 +74,33 @@ func commitSample(t *testing.T, dsn string) string {
 	if err != nil || len(committed.Refused) > 0 {
 		t.Fatal(err, committed.Refused)
 	}
+	enforce(t, s, dsn)
 	keys, err := s.TokenKeys(t.Context(), tenant)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := schedule.At(claimed.Now)
-	made, err := token.Mint(keys[0], tenant, "li-ting", now, now+600)
-	if err != nil {
-		t.Fatal(err)
+	return func(user string) string {
+		made, err := token.Mint(keys[0], tenant, user, now, now+600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
 	}
-	return made
+}
+
+// enforce makes the table enforce, as the operator does after a commit.
+func enforce(t *testing.T, s store.Store, dsn string) {
+	t.Helper()
+	pgtest.Shared(t).Psql(t, dsn, "GRANT USAGE ON SCHEMA crm_access TO crm_app, crm_masked")
+	enforcer, canEnforce := s.(interface {
+		Enforce(ctx context.Context, tenant string, wanted store.Enforcement) (map[string]store.Enforced, error)
+	})
+	if !canEnforce {
+		t.Fatal("the store does not enforce")
+	}
+	outcome, err := enforcer.Enforce(t.Context(), tenant, store.Enforcement{Roles: []string{"crm_app"}, ViewOwner: "crm_masked"})
+	if err != nil || outcome["customer"].Reason != store.EnforcedByTable {
+		t.Fatal(err, outcome)
+	}
 }
