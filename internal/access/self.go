@@ -67,6 +67,33 @@ func (p *Policy) Rights(now schedule.Instant, user string) []Right {
 	return list
 }
 
+// MightApprove says whether MayApprove could be true of the request, whatever its record and context are: it looks at neither.
+func (p *Policy) MightApprove(now schedule.Instant, request *Request, person string) bool {
+	approver, known := p.find(person)
+	user, named := p.find(request.User)
+	object, catalogued := p.objectIDs.find(request.Object)
+	if !known || !named || !catalogued || approver == user || !p.approving(approver) || p.objects[object].guards == nil {
+		return false
+	}
+	action, known := p.objects[object].actions.find(request.Action)
+	return known && slices.ContainsFunc(p.objects[object].guards[action].approve, func(g guard) bool {
+		return slices.ContainsFunc(g.approve.By, func(a Approver) bool {
+			switch {
+			case a.ManagerOfSubject:
+				return p.managerOf(user) == approver || p.managesMakerFor(user, approver)
+			case a.Role != "":
+				return p.holds(approver, a.Role, now)
+			}
+			return a.User == person
+		})
+	})
+}
+
+// managesMakerFor says whether somebody manages one who shares with the user.
+func (p *Policy) managesMakerFor(user, manager int32) bool {
+	return p.received != nil && slices.ContainsFunc(p.received.shares[user], func(r receipt) bool { return p.managerOf(r.maker) == manager })
+}
+
 // MayApprove says whether a request waits for an approval that somebody may give, whoever has approved it already.
 func (p *Policy) MayApprove(now schedule.Instant, request *Request, person string) bool {
 	asked := *request

@@ -82,3 +82,26 @@ func TestADecisionNamesTheStageThatMadeIt(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoMightApproveIsWhoeverMayAndNobodyElseWithoutAPart(t *testing.T) {
+	d := office()
+	holding("ann", customers(ScopeOwn, "read", "transfer"))(&d)
+	ruled(GuardrailRule{Approve: &ApproveRule{Target: on("customer", "transfer"), By: []Approver{{User: "boss"}}}})(&d)
+	policy := NewPolicy(Resolve(d).Facts)
+	transfer := Request{User: "ann", Action: "transfer", Object: "customer", Record: annsInEast1, Context: Context{Channel: "web"}}
+	if !policy.MayApprove(0, &transfer, "boss") {
+		t.Fatal("boss may not approve what the rule names them for")
+	}
+	for person, might := range map[string]bool{"boss": true, "ann": false, "bob": false, "gone": false, "nobody": false, "": false} {
+		bare := transfer
+		bare.Record = nil
+		if got := policy.MightApprove(0, &bare, person); got != might {
+			t.Errorf("%q might approve: %t", person, got)
+		}
+	}
+	for _, other := range []Request{{User: "ann", Action: "read", Object: "customer"}, {User: "ann", Action: "burn", Object: "customer"}, {User: "ann", Action: "read", Object: "none"}, {User: "nobody", Action: "transfer", Object: "customer"}} {
+		if policy.MightApprove(0, &other, "boss") {
+			t.Errorf("boss might approve %+v", other)
+		}
+	}
+}

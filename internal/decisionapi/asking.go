@@ -177,7 +177,8 @@ func (a *asked) mayAnswer(person string, r *store.Request, now schedule.Instant)
 	if person == r.Subject || !r.Open(now) || json.Unmarshal(r.Question, &request) != nil || request.User != r.Subject {
 		return false
 	}
-	if a.lookUp(&request) != nil {
+	// Most people may approve nothing of most: no record is looked up for them.
+	if !a.policy.MightApprove(now, &request, person) || a.lookUp(&request) != nil {
 		return false
 	}
 	answered := slices.ContainsFunc(r.Answers, func(answer store.Answer) bool { return answer.Approver == person })
@@ -238,8 +239,13 @@ func (a *asked) waitingFor(facts Facts, person string) ([]store.Request, error) 
 	if err != nil {
 		return nil, unkept(err)
 	}
-	all = slices.DeleteFunc(all, func(r store.Request) bool { return !a.mayAnswer(person, &r, now) })
-	return all[:min(len(all), listed)], nil
+	var waiting []store.Request
+	for i := range all {
+		if len(waiting) < listed && a.mayAnswer(person, &all[i], now) {
+			waiting = append(waiting, all[i])
+		}
+	}
+	return waiting, nil
 }
 
 func unkeptOrNil(err error) error {

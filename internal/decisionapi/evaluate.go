@@ -166,7 +166,7 @@ func (a *asked) evaluateItem(one *item, defaults *entities) (*Reply, error) {
 	one.or(defaults)
 	reply, err := a.evaluate(&one.entities)
 	switch {
-	case errors.Is(err, errUnlogged), errors.Is(err, errNoFacts), errors.Is(err, errNoRecords):
+	case errors.Is(err, errUnlogged), errors.Is(err, errNoFacts), errors.Is(err, errNoRecords), errors.Is(err, errTooManyAsks):
 		return nil, err
 	case err != nil:
 		return faulty(err), nil

@@ -149,12 +149,18 @@ func (a *asked) recall(e *entities, request *access.Request, now schedule.Instan
 		return nil, nil //nolint:nilerr // what is not known is in nobody's favour: the rules deny, or ask for approval
 	}
 	if asksUsed {
+		if err := a.countAsk(); err != nil {
+			return nil, err
+		}
 		if request.Context.UsedOf, err = facts.Used(a.http.Context(), a.tenant, request.User, storeLimits(limits)); err != nil {
 			return nil, unkept(err)
 		}
 	}
 	if len(approvals) == 0 {
 		return nil, nil
+	}
+	if err := a.countAsk(); err != nil {
+		return nil, err
 	}
 	requests, err := facts.Requests(a.http.Context(), a.tenant, approvals)
 	if err != nil {

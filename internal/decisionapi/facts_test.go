@@ -704,3 +704,79 @@ func TestWhatTheStoreRefusesGivesItsPlaceInTheLogBack(t *testing.T) {
 		t.Errorf("logged %v", entries)
 	}
 }
+
+// countingRecords has every record be lina's, and counts how often it is asked for one.
+type countingRecords struct {
+	asked   int
+	forever bool
+}
+
+func (c *countingRecords) Record(ctx context.Context, _, id string) (*access.Record, error) {
+	c.asked++
+	if _, ends := ctx.Deadline(); !ends {
+		c.forever = true
+	}
+	return &access.Record{ID: id, Owner: "lina", Department: "east"}, nil
+}
+
+func (*countingRecords) Page(context.Context, string, *access.Filter, string, int) ([]*access.Record, error) {
+	return nil, nil
+}
+
+// storedBranch is a branch of which the records are stored.
+type storedBranch struct {
+	*branch
+	records Records
+}
+
+func (s storedBranch) Snapshot(tenant string) (Snapshot, bool) {
+	snapshot, ok := s.branch.Snapshot(tenant)
+	snapshot.Records = s.records
+	return snapshot, ok
+}
+
+func TestOneRequestDoesNotCostAQueryForEachOfItsItems(t *testing.T) {
+	b, records := openBranch(t, func(*Options) {}), &countingRecords{}
+	b.handler = New(storedBranch{b, records}, Options{Facts: b})
+	ask := func(more, items string) (int, map[string]any, int) {
+		records.asked = 0
+		status, reply := b.as("", "POST", "/access/v1/evaluations", `{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"resource":{"type":"customer","id":"c-1"}`+more+`,"evaluations":[`+items+`]}`)
+		return status, reply, records.asked
+	}
+	status, reply, lookups := ask("", strings.Repeat("{},", 9999)+"{}")
+	if list, _ := reply["evaluations"].([]any); status != http.StatusOK || len(list) != 10000 || lookups != 1 {
+		t.Errorf("10,000 questions about one record: %d, %d answers, %d looked up", status, len(list), lookups)
+	}
+	var different []string
+	for i := range 1001 {
+		different = append(different, fmt.Sprintf(`{"resource":{"type":"customer","id":"c-%d"}}`, i))
+	}
+	if status, reply, lookups = ask("", strings.Join(different[:1000], ",")); status != http.StatusOK || lookups != 1000 {
+		t.Errorf("1,000 records: %d %v, %d looked up", status, reply["error"], lookups)
+	}
+	if status, reply, lookups = ask("", strings.Join(different, ",")); status != http.StatusBadRequest || lookups != 1000 {
+		t.Errorf("1,001 records: %d %v, %d looked up", status, reply["error"], lookups)
+	}
+	if status, reply, _ = ask(`,"context":{"approval":"a"}`, strings.Repeat("{},", 1001)+"{}"); status != http.StatusBadRequest {
+		t.Errorf("1,002 questions with an approval: %d %v", status, reply["error"])
+	}
+	if records.forever {
+		t.Error("looks up without an end")
+	}
+}
+
+func TestWhoMayApproveNothingCostsNoLookups(t *testing.T) {
+	b, records := openBranch(t, func(*Options) {}), &countingRecords{}
+	for i := range 20 {
+		b.must("lina", "POST", "/access/v1/requests", strings.Replace("{"+transferToCleo+"}", "c-1", fmt.Sprintf("c-%d", i), 1))
+	}
+	b.handler = New(storedBranch{b, records}, Options{Facts: b})
+	b.must("cleo", "GET", "/v1/me", "")
+	b.must("cleo", "GET", "/access/v1/requests?role=approver", "")
+	if records.asked != 0 {
+		t.Errorf("%d records are looked up for somebody who may approve nothing", records.asked)
+	}
+	if waiting, _ := b.must("boris", "GET", "/v1/me", "")["waiting"].([]any); len(waiting) != 20 || records.asked != 20 {
+		t.Errorf("%d wait for the manager, %d looked up", len(waiting), records.asked)
+	}
+}

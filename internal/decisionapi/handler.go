@@ -1,6 +1,7 @@
 package decisionapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -139,6 +140,10 @@ type asked struct {
 	body *reader
 	work *workspace
 
+	// looked holds what was looked up of records, and asks counts what the stores were asked, for one request.
+	looked map[recordKey]*access.Record
+	asks   int
+
 	instantKnown bool
 	instantNow   schedule.Instant
 	instantFault error
@@ -175,6 +180,11 @@ func (h *handler) answer(work *workspace, w http.ResponseWriter, r *http.Request
 		return nil, err
 	}
 	a.policy = a.snapshot.Policy
+	if a.snapshot.Records != nil || h.options.Facts != nil { // nothing else can take long
+		within, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		a.http = r.WithContext(within)
+	}
 	reply, err := answer(a)
 	if err != nil {
 		return nil, err

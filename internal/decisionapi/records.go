@@ -27,7 +27,23 @@ const (
 	maxCounted = 1000
 	// maxWalked is how many records one request for a page goes through.
 	maxWalked = 20_000
+	// maxAsks is how often one request has the stores asked, for a record or for what is kept about a question.
+	maxAsks = 1000
 )
+
+// recordKey names a record that was looked up.
+type recordKey struct{ object, id string }
+
+// errTooManyAsks ends a request: one line of a body must not cost a query for each item of it.
+var errTooManyAsks = refuse(http.StatusBadRequest, "more than %d records or stored facts would be looked up for this: ask several smaller questions", maxAsks)
+
+// countAsk counts a question to a store.
+func (a *asked) countAsk() error {
+	if a.asks++; a.asks > maxAsks {
+		return errTooManyAsks
+	}
+	return nil
+}
 
 var errNoRecords = refuse(http.StatusServiceUnavailable, "the record cannot be looked up now, and what is said of it does not count: ask again soon")
 
@@ -85,12 +101,23 @@ func only(ids []string) string {
 }
 
 // stored is what is stored of a record; nil where the object's are not. One without an id is stored nowhere, and else whoever
-// leaves it out could say anything of it.
+// leaves it out could say anything of it. A request looks a record up once.
 func (a *asked) stored(object, id string) (*access.Record, error) {
+	key := recordKey{object, id}
+	if record, known := a.looked[key]; known {
+		return record, nil
+	}
+	if err := a.countAsk(); err != nil {
+		return nil, err
+	}
 	record, err := a.snapshot.Records.Record(a.http.Context(), object, id)
 	if err != nil {
 		return nil, errNoRecords
 	}
+	if a.looked == nil {
+		a.looked = make(map[recordKey]*access.Record)
+	}
+	a.looked[key] = record
 	return record, nil
 }
 
