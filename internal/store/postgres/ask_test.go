@@ -378,8 +378,8 @@ WHERE n.nspname = 'crm_access' AND p.prorettype <> 'trigger'::regtype AND has_fu
 		t.Fatal(err)
 	}
 	want := []string{
-		"conditioned_reach_of", "decide", "expects_everything", "explain", "field_levels", "integers_of", "last_id", "lowered_by", "masked",
-		"reach_of", "row_meets", "shown_by", "subject", "subjects_of_rule", "takes_in", "uuids_of", "visible",
+		"conditioned_reach_of", "decide", "expects_everything", "explain", "field_levels", "form_of", "forms_of", "integers_of", "is_plain_table",
+		"is_trusted", "last_id", "lowered_by", "masked", "reach_of", "row_meets", "shown_by", "subject", "subjects_of_rule", "takes_in", "uuids_of", "visible",
 	}
 	if !slices.Equal(callable, want) {
 		t.Errorf("it may call %v, want %v", callable, want)

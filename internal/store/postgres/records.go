@@ -17,12 +17,20 @@ import (
 // recordTimeout is for one record, or one page of them, that somebody waits for.
 const recordTimeout = 2 * time.Second
 
+// beforeLookup keeps code of the table's owner from running: operators and casts are PostgreSQL's own, a policy that would
+// bind us is an error, and the planner looks at no constraint.
+const beforeLookup = `
+SELECT set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true), set_config('constraint_exclusion', 'off', true)`
+
+const formsOf = `SELECT crm_access.forms_of($1, $2)`
+
 // Record reads one record from the CRM's own table; nil where no record has the id.
 func (s *db) Record(ctx context.Context, place store.RecordPlace, id string) (*access.Record, error) {
-	q := selectRecords(&place)
-	// The column's own type: else no index would find it.
-	q.where("t.%s = %s", column(place.IDColumn), q.parameter(id))
-	records, err := s.records(ctx, &place, q)
+	records, err := s.records(ctx, &place, func(q *recordQuery) bool {
+		// The column's own type: else no index would find it.
+		q.where("t.%s = %s", column(place.IDColumn), q.parameter(id))
+		return true
+	})
 	switch {
 	case errors.Is(err, store.ErrRefused):
 		return nil, nil // no id of this table is written so
@@ -37,21 +45,41 @@ func (s *db) Record(ctx context.Context, place store.RecordPlace, id string) (*a
 // Page reads up to limit records after an id, in the order of their ids. Of the filter only what reaches records counts: its
 // conditions may leave further ones out.
 func (s *db) Page(ctx context.Context, place store.RecordPlace, filter *access.Filter, after string, limit int) ([]*access.Record, error) {
-	q := selectRecords(&place)
-	if after != "" {
-		q.where("t.%s > %s", column(place.IDColumn), q.parameter(after))
-	}
-	if !q.reach(&place, filter) {
-		return nil, nil
-	}
-	q.end = fmt.Sprintf(" ORDER BY t.%s LIMIT %s", column(place.IDColumn), q.parameter(limit))
-	return s.records(ctx, &place, q)
+	return s.records(ctx, &place, func(q *recordQuery) bool {
+		if after != "" {
+			q.where("t.%s > %s", column(place.IDColumn), q.parameter(after))
+		}
+		if !q.reach(&place, filter) {
+			return false
+		}
+		q.end = fmt.Sprintf(" ORDER BY t.%s LIMIT %s", column(place.IDColumn), q.parameter(limit))
+		return true
+	})
 }
 
-func (s *db) records(ctx context.Context, place *store.RecordPlace, q *recordQuery) ([]*access.Record, error) {
+// records reads those that ask selects, and none where it says that there are none.
+func (s *db) records(ctx context.Context, place *store.RecordPlace, ask func(*recordQuery) bool) ([]*access.Record, error) {
 	within, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	rows, err := s.pool.Query(within, q.String(), q.parameters...)
+	tx, err := s.pool.BeginTx(within, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, mapError(ctx, err)
+	}
+	// Nothing is left behind for the next one who has this connection.
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	forms, err := readForms(within, tx, place)
+	if err != nil {
+		return nil, mapError(ctx, err)
+	}
+	if forms == nil || forms[place.IDColumn] != plain || place.TenantColumn != "" && forms[place.TenantColumn] != plain {
+		return nil, fmt.Errorf("%w: reading records of %s from %s: it is no table, lacks the column of the id or tenant, or could run code of "+
+			"its owner's; see docs/postgresql.md, what is trusted of a table's owner", store.ErrSchema, place.Object, place.Table)
+	}
+	q := selectRecords(place, forms)
+	if !ask(q) {
+		return nil, nil
+	}
+	rows, err := tx.Query(within, q.String(), q.parameters...)
 	if err != nil {
 		return nil, mapError(ctx, err)
 	}
@@ -67,35 +95,75 @@ func (s *db) records(ctx context.Context, place *store.RecordPlace, q *recordQue
 	return all, mapError(ctx, rows.Err())
 }
 
+// How a column is read, as crm_access.forms_of says it.
+const (
+	plain = "plain"
+	// enum is a type of the CRM's, of which nothing is called but PostgreSQL's own output.
+	enum = "enum"
+)
+
+// readForms makes the transaction one that looks records up, and says how the columns of a place are read; nil where nothing
+// may be.
+func readForms(ctx context.Context, tx pgx.Tx, place *store.RecordPlace) (map[string]string, error) {
+	columns := []string{place.IDColumn, place.OwnerColumn, place.DepartmentColumn, place.CreatorColumn, place.ParticipantsColumn, place.TenantColumn}
+	for _, field := range place.Fields {
+		columns = append(columns, place.Column(field))
+	}
+	var list []string
+	batch := &pgx.Batch{}
+	batch.Queue(beforeLookup)
+	batch.Queue(formsOf, table(place.Table), columns).QueryRow(func(row pgx.Row) error { return row.Scan(&list) })
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil || list == nil {
+		return nil, err
+	}
+	forms := make(map[string]string, len(columns))
+	for i, name := range columns {
+		forms[name] = list[i]
+	}
+	return forms, nil
+}
+
 // recordQuery is a statement that selects records. Names are quoted, and values are parameters.
 type recordQuery struct {
 	columns, conditions []string
+	forms               map[string]string
 	table, end          string
 	parameters          []any
 }
 
 // selectRecords selects what readRecord reads, of the tenant's records.
-func selectRecords(place *store.RecordPlace) *recordQuery {
-	q := &recordQuery{table: table(place.Table)}
+func selectRecords(place *store.RecordPlace, forms map[string]string) *recordQuery {
+	q := &recordQuery{table: table(place.Table), forms: forms}
 	for _, name := range []string{place.IDColumn, place.OwnerColumn, place.DepartmentColumn, place.CreatorColumn} {
-		q.columns = append(q.columns, expression(name, "t.%s::text"))
+		q.columns = append(q.columns, q.text(name))
 	}
-	q.columns = append(q.columns, expression(place.ParticipantsColumn, "to_jsonb(t.%s)"))
+	q.columns = append(q.columns, q.json(place.ParticipantsColumn))
 	for _, field := range place.Fields {
-		q.columns = append(q.columns, expression(place.Column(field), "to_jsonb(t.%s)"))
+		q.columns = append(q.columns, q.json(place.Column(field)))
 	}
 	if place.TenantColumn != "" {
-		q.where("t.%s = %s", column(place.TenantColumn), q.parameter(place.TenantValue))
+		q.where("t.%s::text = %s", column(place.TenantColumn), q.parameter(place.TenantValue))
 	}
 	return q
 }
 
-// expression is a column in a form, or null where the object has none for it.
-func expression(name, form string) string {
-	if name == "" {
-		return "NULL"
+// text is a column as text, just as crm_access.as_text has it.
+func (q *recordQuery) text(name string) string {
+	switch q.forms[name] {
+	case plain:
+		return fmt.Sprintf("t.%s::text", column(name))
+	case enum:
+		return fmt.Sprintf("CASE WHEN t.%[1]s IS NOT NULL THEN format('%%s', t.%[1]s) END", column(name))
 	}
-	return fmt.Sprintf(form, column(name))
+	return "NULL::text" // the object or the table has none
+}
+
+// json is a column as JSON, just as crm_access.as_json has it.
+func (q *recordQuery) json(name string) string {
+	if q.forms[name] == plain {
+		return fmt.Sprintf("to_jsonb(t.%s)", column(name))
+	}
+	return "to_jsonb(" + q.text(name) + ")"
 }
 
 func column(name string) string { return pgx.Identifier{name}.Sanitize() }
@@ -134,16 +202,16 @@ func (q *recordQuery) reach(place *store.RecordPlace, filter *access.Filter) boo
 	}
 	var ways []string
 	for _, way := range []struct {
-		name, form string
-		values     []string
+		shown, form string
+		values      []string
 	}{
-		{place.OwnerColumn, "t.%s::text = ANY (%s::text[])", owners},
-		{place.DepartmentColumn, "t.%s::text = ANY (%s::text[])", departments},
-		{place.ParticipantsColumn, "to_jsonb(t.%s) ?| %s::text[]", participants},
-		{place.IDColumn, "t.%s::text = ANY (%s::text[])", ids},
+		{q.text(place.OwnerColumn), "(%s) = ANY (%s::text[])", owners},
+		{q.text(place.DepartmentColumn), "(%s) = ANY (%s::text[])", departments},
+		{q.json(place.ParticipantsColumn), "(%s) ?| %s::text[]", participants},
+		{q.text(place.IDColumn), "(%s) = ANY (%s::text[])", ids},
 	} {
-		if way.name != "" && len(way.values) > 0 {
-			ways = append(ways, fmt.Sprintf(way.form, column(way.name), q.parameter(way.values)))
+		if len(way.values) > 0 {
+			ways = append(ways, fmt.Sprintf(way.form, way.shown, q.parameter(way.values)))
 		}
 	}
 	q.where("(%s)", strings.Join(ways, " OR "))

@@ -182,8 +182,8 @@ func TestAStoredRecordIsFoundByItsIdWhateverTheColumnsTypeAndNothingElseIs(t *te
 	}{
 		"text":          {"c-1", []string{"c-9", "C-1", "", "c-1 ", "c%", "' OR true --"}},
 		"varchar(20)":   {"c-1", []string{"c-9", "", "' OR true --"}},
-		"bigint":        {"17", []string{"18", "x", "", "17.0", "1e1", "99999999999999999999", "17; DROP TABLE crm.customer"}},
-		"integer":       {"17", []string{"18", "-17", "999999999999999"}},
+		"bigint":        {"1750000000000000001", []string{"01750000000000000001", "18", "-0", "x", "", "17.0", "1e1", "9223372036854775808", "99999999999999999999", "17; DROP TABLE crm.customer"}},
+		"integer":       {"17", []string{"18", "-17", "017", "+17", "999999999999999"}},
 		"uuid":          {uuid, []string{strings.ToUpper(uuid), uuid[1:], "0191f6a0000070008000000000000-0--a-a", "", "x"}},
 		"numeric(10,1)": {"17.0", []string{"17", "18", "x"}},
 		"date":          {"2026-12-31", []string{"2026-12-30", "31.12.2026", "x"}},
@@ -240,6 +240,36 @@ func TestATableThatIsNotThereOrHasTwoOfOneIdHoldsNothingThatIsKnown(t *testing.T
 		h.must(t, step.make)
 		if got, _ := decide(t, app, `decide('read', 'customer', `+hers+`)`); got != step.want {
 			t.Errorf("%s: got %s, want %s", step.name, got, step.want)
+		}
+	}
+}
+
+func TestAPaddedOwnerIsWhoHeIsAndOneOfSeveralParentsDecidesNothing(t *testing.T) {
+	h := newHarness(t)
+	s, key, now := claimed(t, h)
+	made, err := token.Mint(key, tenant, "li-ting", now, now+600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.must(t, `CREATE SCHEMA crm; CREATE TABLE crm.customer (id text PRIMARY KEY, owner char(10)); INSERT INTO crm.customer VALUES ('c-1', 'li-ting'), ('c-2', 'wang-lei')`)
+	h.must(t, `CREATE TABLE crm.visit (id text PRIMARY KEY, customer text[]);
+INSERT INTO crm.visit VALUES ('hers', '{c-1}'), ('his', '{c-2}'), ('both', '{c-1,c-2}'), ('nobodys', '{}')`)
+	d := office()
+	d.ObjectTypes[0].Storage = access.Storage{Table: "crm.customer", ID: "id", Owner: "owner"}
+	d.ObjectTypes = append(d.ObjectTypes, &access.ObjectType{
+		Name: "visit", Actions: []string{"read"}, Fields: []access.Field{{Name: "customer", Class: access.ClassPublic}},
+		AccessFrom: access.AccessFrom{Object: "customer", Field: "customer"}, Storage: access.Storage{Table: "crm.visit", ID: "id"},
+	})
+	d.Roles[0].Grants = append(d.Roles[0].Grants, access.Grant{Object: "visit", Actions: []string{"read"}, Records: access.Records{Scopes: access.ScopeOwn}})
+	become(t, s, access.Resolve(d).Facts)
+	app := application(t, h)
+	say(t, app, "token", made)
+	for _, c := range []struct{ object, id, want string }{
+		{"customer", "c-1", "allow"}, {"customer", "c-2", "deny"},
+		{"visit", "hers", "allow"}, {"visit", "his", "deny"}, {"visit", "both", "deny"}, {"visit", "nobodys", "deny"},
+	} {
+		if got, _ := decide(t, app, `decide('read', $1, jsonb_build_object('id', $2::text))`, c.object, c.id); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.object, c.id, got, c.want)
 		}
 	}
 }
