@@ -32,6 +32,8 @@ const (
 type Credentials struct {
 	path    string
 	current atomic.Pointer[credentialSet]
+	// keys, where there are any, say which authorities are believed now.
+	keys *keyPair
 }
 
 // credentialSet is one state of the file.
@@ -153,7 +155,7 @@ func (c *Credentials) identify(r *http.Request) (*application, error) {
 	var found *application
 	if given := r.Header["Authorization"]; len(given) > 0 {
 		found = set.byToken(given)
-	} else if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+	} else if r.TLS != nil && c.keys.believe(r.TLS.VerifiedChains) {
 		found = set.byName(r.TLS.VerifiedChains[0][0])
 	}
 	if found == nil {
@@ -177,12 +179,16 @@ func (s *credentialSet) byToken(given []string) (found *application) {
 	return found
 }
 
-// byName finds the application that a certificate names: by a URI, else by its common name.
+// byName finds the application that a certificate names. One that bears URIs is named by them alone: an authority that
+// attests URIs may let whoever asks for a certificate choose the common name.
 func (s *credentialSet) byName(certificate *x509.Certificate) *application {
 	for _, uri := range certificate.URIs {
 		if found := s.byCertificate[uri.String()]; found != nil {
 			return found
 		}
+	}
+	if len(certificate.URIs) > 0 {
+		return nil
 	}
 	return s.byCertificate[cmp.Or(certificate.Subject.CommonName, "\x00")]
 }

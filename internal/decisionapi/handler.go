@@ -102,6 +102,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		reply, status = refusalOf(header, err)
 	}
+	if errors.Is(err, errUnauthorized) {
+		header.Set("Connection", "close") // whoever has no credentials holds no connection
+	}
 	work.write(w, status, reply)
 }
 

@@ -92,6 +92,8 @@ func NewServer(listener net.Listener, handler http.Handler) *Server {
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		// The handler asks for credentials, also with OPTIONS *.
+		DisableGeneralOptionsHandler: true,
 	}}
 }
 

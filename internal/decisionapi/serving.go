@@ -96,6 +96,9 @@ func (s *Serving) Open(ctx context.Context, source Source, options Options, log 
 			return nil, err
 		}
 		files = append(files, &watched{what: "certificates", reload: keys.reload})
+		if options.Credentials != nil {
+			options.Credentials.keys = keys
+		}
 	}
 	listener, err := s.listen(ctx)
 	if err != nil {

@@ -1,20 +1,25 @@
 package decisionapi
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -99,6 +104,7 @@ elsewhere: {certificates: [elsewhere], tenants: [other]}
 `))
 	server := serve(t, Serving{Address: "127.0.0.1:0", TLSCert: in(folder, "tls.crt"), TLSKey: in(folder, "tls.key"), ClientCA: in(folder, "ca.crt"), Credentials: in(folder, "credentials.yaml")})
 	gateway, _ := url.Parse("spiffe://acme/gateway")
+	stranger, _ := url.Parse("spiffe://acme/anybody-else")
 	none := tls.Certificate{}
 	for name, c := range map[string]struct {
 		certificate tls.Certificate
@@ -107,6 +113,8 @@ elsewhere: {certificates: [elsewhere], tenants: [other]}
 	}{
 		"by its common name":                      {ours.client(t, "crm"), "", 200},
 		"by its URI":                              {ours.client(t, "anything", gateway), "", 200},
+		"by its URI, with another's common name":  {ours.client(t, "elsewhere", gateway), "", 200},
+		"a URI that names nobody, and our name":   {ours.client(t, "crm", stranger), "", 401},
 		"a certificate that names nobody":         {ours.client(t, "stranger"), "", 401},
 		"a certificate without a name":            {ours.client(t, ""), "", 401},
 		"a certificate of another tenant":         {ours.client(t, "elsewhere"), "", 404},
@@ -131,6 +139,123 @@ elsewhere: {certificates: [elsewhere], tenants: [other]}
 	}
 	if err := server.stop(); err != nil {
 		t.Errorf("stops with %v", err)
+	}
+}
+
+// keptOpen asks again and again over the connections that it keeps.
+type keptOpen struct {
+	server    *running
+	transport *http.Transport
+	reused    bool
+}
+
+func (k *keptOpen) ask(t *testing.T) (status int, closes bool) {
+	t.Helper()
+	trace := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { k.reused = i.Reused }})
+	request, err := http.NewRequestWithContext(trace, http.MethodPost, "https://"+k.server.Addr().String()+"/access/v1/evaluation", strings.NewReader(ownCustomer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := k.transport.RoundTrip(request)
+	if err != nil {
+		return 0, true
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	return response.StatusCode, response.Close
+}
+
+func TestACertificateCountsOnAConnectionAsLongAsOnANewOne(t *testing.T) {
+	ours, theirs, folder := newAuthority(t), newAuthority(t), t.TempDir()
+	ours.server(t, in(folder, "tls.crt"), in(folder, "tls.key"))
+	ca := in(folder, "ca.crt")
+	write(t, ca, ours.pem)
+	write(t, in(folder, "credentials.yaml"), []byte("crm: {certificates: [crm], tenants: [branch]}\n"))
+	server := serve(t, Serving{Address: "127.0.0.1:0", TLSCert: in(folder, "tls.crt"), TLSKey: in(folder, "tls.key"), ClientCA: ca, Credentials: in(folder, "credentials.yaml")})
+	kept := &keptOpen{server: server, transport: &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs: ours.pool(), ServerName: "localhost", MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{ours.client(t, "crm")},
+	}}}
+	defer kept.transport.CloseIdleConnections()
+	look := func() {
+		for _, file := range server.files {
+			file.look(server.Server.log)
+		}
+	}
+	if status, _ := kept.ask(t); status != http.StatusOK {
+		t.Fatalf("the first question: %d", status)
+	}
+	write(t, ca, append(slices.Clone(theirs.pem), ours.pem...)) // another authority beside it changes nothing
+	look()
+	if status, closes := kept.ask(t); status != http.StatusOK || closes || !kept.reused {
+		t.Errorf("with another authority beside its own: %d, closed %t, reused %t", status, closes, kept.reused)
+	}
+	write(t, ca, theirs.pem)
+	look()
+	if status, closes := kept.ask(t); status != http.StatusUnauthorized || !closes || !kept.reused {
+		t.Errorf("once its authority is taken out: %d, closed %t, reused %t", status, closes, kept.reused)
+	}
+	if status, _ := kept.ask(t); status != 0 {
+		t.Errorf("a new connection of an authority that was taken out: %d", status)
+	}
+}
+
+func TestACertificateThatHasExpiredDoesNotCount(t *testing.T) {
+	ours, folder := newAuthority(t), t.TempDir()
+	ours.server(t, in(folder, "tls.crt"), in(folder, "tls.key"))
+	write(t, in(folder, "ca.crt"), ours.pem)
+	keys, err := readKeyPair(in(folder, "tls.crt"), in(folder, "tls.key"), in(folder, "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := ours.client(t, "crm").Leaf
+	chains := [][]*x509.Certificate{{leaf, ours.certificate}}
+	for name, c := range map[string]struct {
+		now  time.Time
+		want bool
+	}{"in time": {leaf.NotAfter, true}, "expired meanwhile": {leaf.NotAfter.Add(time.Second), false}} {
+		keys.now = func() time.Time { return c.now }
+		ours.certificate.NotAfter = leaf.NotAfter.Add(time.Hour)
+		if got := keys.believe(chains); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	keys.now = func() time.Time { return leaf.NotAfter }
+	if ours.certificate.NotAfter = leaf.NotBefore; keys.believe(chains) {
+		t.Error("a certificate counts whose authority's has expired")
+	}
+	if keys.believe(nil) || (*keyPair)(nil).believe(chains) {
+		t.Error("counts without a chain, or without an authority")
+	}
+}
+
+// TestWhoeverHasNoCredentialsHoldsNoConnection also asks what net/http answers by itself.
+func TestWhoeverHasNoCredentialsHoldsNoConnection(t *testing.T) {
+	folder := t.TempDir()
+	sum := sha256.Sum256([]byte("t0ken"))
+	write(t, in(folder, "credentials.yaml"), []byte("crm: {tokens: ["+hex.EncodeToString(sum[:])+"], tenants: [branch]}\n"))
+	server := serve(t, Serving{Address: "127.0.0.1:0", Credentials: in(folder, "credentials.yaml")})
+	for asked, want := range map[string]struct {
+		status int
+		closes bool
+	}{
+		"GET /v1/me HTTP/1.1\r\n": {401, true}, "OPTIONS * HTTP/1.1\r\n": {401, true}, "GET /nowhere HTTP/1.1\r\nAuthorization: Bearer guess\r\n": {401, true},
+		"GET /nowhere HTTP/1.1\r\nAuthorization: Bearer t0ken\r\n": {404, false},
+	} {
+		conn, err := net.Dial("tcp", server.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, asked+"Host: decide\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want.status || response.Close != want.closes {
+			t.Errorf("%q: %d, closed %t", asked, response.StatusCode, response.Close)
+		}
+		_ = conn.Close()
 	}
 }
 
