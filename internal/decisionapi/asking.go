@@ -26,6 +26,7 @@ type requestView struct {
 	Rows    *int64       `json:"rows,omitempty"`
 	Fields  []string     `json:"fields,omitempty"`
 	Target  *targetView  `json:"target,omitempty"`
+	Share   *termsView   `json:"share,omitempty"`
 	Channel string       `json:"channel,omitempty"`
 	Device  string       `json:"device,omitempty"`
 	Reason  string       `json:"reason,omitempty"`
@@ -88,6 +89,10 @@ func requestViewOf(r *store.Request, now schedule.Instant) requestView {
 	if r.TargetUser != "" || r.TargetDepartment != "" {
 		view.Target = &targetView{r.TargetUser, r.TargetDepartment}
 	}
+	var q keptQuestion
+	if r.Proposed != "" && json.Unmarshal(r.Question, &q) == nil {
+		view.Share = q.Share
+	}
 	if r.UsedAt != schedule.Forever {
 		view.UsedAt = r.UsedAt.String()
 	}
@@ -105,6 +110,8 @@ func (a *asked) ask() (any, error) {
 		switch name {
 		case "until":
 			until = a.body.instant()
+		case "share":
+			e.share = a.body.terms()
 		default:
 			e.read(a.body, name, &a.options)
 		}
@@ -128,6 +135,9 @@ func (a *asked) ask() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := q.settleShare(&e); err != nil {
+		return nil, err
+	}
 	if _, err := a.recall(&e, &q.request, now); err != nil {
 		return nil, err
 	}
@@ -138,7 +148,12 @@ func (a *asked) ask() (any, error) {
 	case access.Deny:
 		return nil, refuse(http.StatusForbidden, "no approval would allow this: ask for an evaluation with explain to see why")
 	}
-	request, err := requestFor(q, e.resource, now, until)
+	if e.share != nil {
+		if err := a.checkTerms(e.share, q, now); err != nil {
+			return nil, err
+		}
+	}
+	request, err := requestFor(q, &e, now, until)
 	if err != nil {
 		return nil, err
 	}
@@ -157,13 +172,36 @@ func (a *asked) ask() (any, error) {
 	return view, nil
 }
 
+// settleShare makes a question about sharing one about the terms, which it must say; to any other they are nothing.
+func (q *question) settleShare(e *entities) error {
+	if q.request.Action != access.ActionShare {
+		e.share = nil
+		return nil
+	}
+	if e.share == nil {
+		return missing("share")
+	}
+	_, err := q.settle(e.share)
+	return err
+}
+
+// keptQuestion is a question as a request keeps it: beside what the engine reads, what whoever answers has to see.
+type keptQuestion struct {
+	access.Request
+	Share *termsView `json:"share,omitempty"`
+}
+
 // requestFor keeps the question with the facts of the record: whoever may answer is named from them.
-func requestFor(q *question, said *resource, now schedule.Instant, until *schedule.Instant) (store.Request, error) {
-	text, err := json.Marshal(&q.request)
+func requestFor(q *question, e *entities, now schedule.Instant, until *schedule.Instant) (store.Request, error) {
+	kept := keptQuestion{Request: q.request}
+	if e.share != nil {
+		kept.Share = e.share.view()
+	}
+	text, err := json.Marshal(&kept)
 	if err != nil {
 		return store.Request{}, err
 	}
-	request := store.Request{Operation: operationOf(&q.request, said), Question: text}
+	request := store.Request{Operation: operationOf(&q.request, e), Question: text}
 	if request.Window.NotAfter = now + requestLasts; until != nil {
 		request.Window.NotAfter = *until
 	}

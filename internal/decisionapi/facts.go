@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -101,21 +102,37 @@ func unkept(err error) error {
 }
 
 // operationOf is what a request is about, as an approval names it. A record that is proposed has no other identity than
-// all that is said of it, also what no rule asks for now.
-func operationOf(request *access.Request, said *resource) store.Operation {
+// all that is said of it, also what no rule asks for now; and a share is one of its terms.
+func operationOf(request *access.Request, e *entities) store.Operation {
 	o := store.Operation{
 		Subject: request.User, Action: request.Action, Object: request.Object, Rows: request.Context.Rows,
 		TargetUser: request.Context.TargetUser, TargetDepartment: request.Context.TargetDepartment, Fields: slices.Clone(request.Fields),
 		Channel: request.Context.Channel, Device: request.Context.Device, Reason: request.Context.Reason,
 	}
-	if record := request.Record; record != nil {
-		o.Record = record.ID
-		if request.Action == access.ActionCreate || record.ID == "" {
-			sum := sha256.Sum256(appendSaid(nil, said.properties))
-			o.Proposed = "sha256:" + hex.EncodeToString(sum[:])
+	if request.Record != nil {
+		o.Record = request.Record.ID
+	}
+	switch {
+	case request.Action == access.ActionShare && e.share != nil:
+		text, err := json.Marshal(e.share.view())
+		if err != nil {
+			panic(err) // texts can always be written
 		}
+		o.Proposed = digestOf(text)
+	case proposes(request):
+		o.Proposed = digestOf(appendSaid(nil, e.resource.properties))
 	}
 	return o
+}
+
+// proposes says whether a request is about a record that has no identity yet.
+func proposes(request *access.Request) bool {
+	return request.Record != nil && (request.Action == access.ActionCreate || request.Record.ID == "")
+}
+
+func digestOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // appendSaid spells properties in one way, whatever their order: each text is quoted, so that none can pass for two.
@@ -166,7 +183,7 @@ func (a *asked) recall(e *entities, request *access.Request, now schedule.Instan
 	if err != nil {
 		return nil, unkept(err)
 	}
-	operation := operationOf(request, e.resource)
+	operation := operationOf(request, e)
 	for i := range requests {
 		if r := &requests[i]; r.Open(now) && r.Fits(operation) {
 			request.Context.ApprovedBy = append(request.Context.ApprovedBy, r.Approvers()...)

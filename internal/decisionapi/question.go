@@ -20,6 +20,8 @@ type entities struct {
 	action   *action
 	resource *resource
 	context  *circumstances
+	// share are the terms of what is to be shared; evaluations have none.
+	share *terms
 }
 
 // read reads a member if it is one of them.

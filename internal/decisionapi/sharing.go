@@ -39,35 +39,84 @@ func viewOf(s store.Share) shareView {
 	return view
 }
 
-// offer is a share as somebody wants to make it.
-type offer struct {
-	entities
+// terms are with whom a record is shared, what of it, and until when. An approval of a share is of its terms.
+type terms struct {
 	recipient, level string
 	actions          []string
 	onlyFields       []string
 	restricted       bool
 	until            *schedule.Instant
-	reason           string
+}
+
+// read reads a member if it is one of them.
+func (t *terms) read(r *reader, name string) bool {
+	switch name {
+	case "recipient":
+		t.recipient = r.text()
+	case "actions":
+		t.actions = r.texts()
+	case "level":
+		t.level = r.text()
+	case "onlyFields":
+		t.restricted = r.kind() != 'n'
+		t.onlyFields = r.texts()
+	case "until":
+		t.until = r.instant()
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *reader) terms() *terms {
+	if r.kind() == 'n' {
+		r.raw()
+		return nil
+	}
+	t := &terms{level: access.LevelRead.String()}
+	for name := range r.members() {
+		t.read(r, name)
+	}
+	return t
+}
+
+// termsView are terms as whoever approves them is shown them, and as their digest is made.
+type termsView struct {
+	Recipient string   `json:"recipient"`
+	Actions   []string `json:"actions"`
+	Level     string   `json:"level"`
+	// OnlyFields are null where every field is meant.
+	OnlyFields []string `json:"onlyFields"`
+	Until      string   `json:"until"`
+}
+
+func (t *terms) view() *termsView {
+	view := &termsView{Recipient: t.recipient, Actions: inOrder(t.actions), Level: t.level, Until: t.until.String()}
+	if t.restricted {
+		view.OnlyFields = inOrder(t.onlyFields)
+	}
+	return view
+}
+
+// inOrder are names each once, in one order; of none an empty list.
+func inOrder(names []string) []string {
+	return append([]string{}, slices.Compact(slices.Sorted(slices.Values(names)))...)
+}
+
+// offer is a share as somebody wants to make it.
+type offer struct {
+	entities
+	reason string
 }
 
 func (a *asked) readOffer() (*offer, error) {
-	o := &offer{level: access.LevelRead.String()}
+	o := &offer{}
+	o.share = &terms{level: access.LevelRead.String()}
 	for name := range a.body.members() {
-		switch name {
-		case "recipient":
-			o.recipient = a.body.text()
-		case "actions":
-			o.actions = a.body.texts()
-		case "level":
-			o.level = a.body.text()
-		case "onlyFields":
-			o.restricted = a.body.kind() != 'n'
-			o.onlyFields = a.body.texts()
-		case "until":
-			o.until = a.body.instant()
-		case "reason":
+		switch {
+		case name == "reason":
 			o.reason = a.body.text()
-		default:
+		case !o.share.read(a.body, name):
 			o.read(a.body, name, &a.options)
 		}
 	}
@@ -75,7 +124,7 @@ func (a *asked) readOffer() (*offer, error) {
 }
 
 // makeShare shares a record of somebody's with somebody else, for a while: only who may share it, only what they have of it
-// themselves, and with Externals only fields that are named.
+// themselves, and with Externals only fields that are named. Approvals that let it through are used up with it.
 func (a *asked) makeShare() (any, error) {
 	o, err := a.readOffer()
 	if err != nil {
@@ -89,7 +138,7 @@ func (a *asked) makeShare() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	share, err := a.checkOffer(o, maker)
+	share, approvals, err := a.checkOffer(o, maker)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +147,7 @@ func (a *asked) makeShare() (any, error) {
 		return nil, err
 	}
 	defer place.leave()
-	made, err := facts.MakeShare(a.http.Context(), a.tenant, share)
+	made, err := facts.MakeShare(a.http.Context(), a.tenant, share, approvals)
 	if err != nil {
 		return nil, unkept(err)
 	}
@@ -107,69 +156,99 @@ func (a *asked) makeShare() (any, error) {
 	return viewOf(made), nil
 }
 
-func (a *asked) checkOffer(o *offer, maker string) (share store.Share, err error) {
+func (a *asked) checkOffer(o *offer, maker string) (share store.Share, approvals []string, err error) {
 	o.action = &action{name: access.ActionShare}
 	q, err := a.asPerson(&o.entities, maker)
 	if err != nil {
-		return share, err
+		return share, nil, err
 	}
 	now, err := a.instant(q)
 	if err != nil {
-		return share, err
+		return share, nil, err
 	}
-	level, err := access.ParseLevel(o.level)
-	switch {
-	case err != nil:
-		return share, &fault{"level", err.Error()}
-	case q.request.Record == nil || q.request.Record.ID == "":
-		return share, missing("resource.id")
-	case o.until == nil:
-		return share, missing("until")
+	if said := q.request.Context.Reason; said != "" && said != o.reason {
+		return share, nil, &fault{"context.reason", "is another than the share's: leave it out"}
 	}
-	if err := a.checkRecipient(o, q.request.Object); err != nil {
-		return share, err
+	q.request.Context.Reason = o.reason
+	level, err := q.settle(o.share)
+	if err != nil {
+		return share, nil, err
 	}
-	if err := a.checkMaker(o, q, now); err != nil {
-		return share, err
+	if approvals, err = a.checkMaker(o, q, now); err != nil {
+		return share, nil, err
+	}
+	if err := a.checkTerms(o.share, q, now); err != nil {
+		return share, nil, err
 	}
 	return store.Share{Reason: o.reason, ShareFact: access.ShareFact{
-		Maker: maker, Recipient: o.recipient, Object: q.request.Object, Record: q.request.Record.ID, Actions: o.actions, Level: level,
-		Restricted: o.restricted, OnlyFields: o.onlyFields, Window: schedule.Window{NotAfter: *o.until},
-	}}, nil
+		Maker: maker, Recipient: o.share.recipient, Object: q.request.Object, Record: q.request.Record.ID, Actions: o.share.actions, Level: level,
+		Restricted: o.share.restricted, OnlyFields: o.share.onlyFields, Window: schedule.Window{NotAfter: *o.share.until},
+	}}, approvals, nil
 }
 
-func (a *asked) checkRecipient(o *offer, object string) error {
-	userType, active := a.policy.AccountOf(o.recipient)
-	if !active {
-		return &fault{"recipient", "there is no such user with an account in use"}
+// settle makes the question one about these terms: whom the record is shared with is the target, whatever else is said, so
+// that what a rule looks at is what is done.
+func (q *question) settle(t *terms) (level access.Level, err error) {
+	c := &q.request.Context
+	level, err = access.ParseLevel(t.level)
+	switch {
+	case err != nil:
+		return level, &fault{"level", err.Error()}
+	case q.request.Record == nil || q.request.Record.ID == "":
+		return level, missing("resource.id")
+	case t.recipient == "":
+		return level, missing("recipient")
+	case t.until == nil:
+		return level, missing("until")
+	case c.TargetUser != "" && c.TargetUser != t.recipient:
+		return level, &fault{"context.target.user", "is another than the recipient: leave it out"}
+	case c.TargetDepartment != "":
+		return level, &fault{"context.target.department", "is the recipient's: leave it out"}
 	}
-	if userType == access.UserExternal && !o.restricted {
-		return &fault{"onlyFields", "is missing: with an External only fields that are named can be shared"}
-	}
-	for _, name := range o.onlyFields {
-		if !a.policy.HasField(object, name) {
-			return &fault{"onlyFields", "the object has no field " + shown(name)}
-		}
-	}
-	return nil
+	c.TargetUser, q.request.Fields = t.recipient, nil
+	return level, nil
 }
 
-// checkMaker asks for the maker's own access, without what others share with them: shares do not chain.
-func (a *asked) checkMaker(o *offer, q *question, now schedule.Instant) error {
-	if _, err := a.recall(&o.entities, &q.request, now); err != nil {
+// checkMaker asks for the maker's own access, without what others share with them: shares do not chain. It returns the
+// approvals that it counts on. It comes before whatever is said of the recipient: who may not share learns nothing of others.
+func (a *asked) checkMaker(o *offer, q *question, now schedule.Instant) (approvals []string, err error) {
+	if approvals, err = a.recall(&o.entities, &q.request, now); err != nil {
+		return nil, err
+	}
+	if effect := a.policy.WithShares(nil).Decide(now, &q.request, nil); effect != access.Allow {
+		return nil, refuse(http.StatusForbidden, "%s may not share this record: the answer to that is %s", q.request.User, effect)
+	}
+	return approvals, nil
+}
+
+// checkTerms checks what a share gives, and to whom, of somebody who may share the record.
+func (a *asked) checkTerms(t *terms, q *question, now schedule.Instant) error {
+	if err := a.checkRecipient(t, q.request.Object); err != nil {
 		return err
 	}
-	q.request.Fields = nil
-	if effect := a.policy.WithShares(nil).Decide(now, &q.request, nil); effect != access.Allow {
-		return refuse(http.StatusForbidden, "%s may not share this record: the answer to that is %s", q.request.User, effect)
-	}
 	own := a.policy.OwnActions(now, q.request.User, q.request.Object, q.request.Record)
-	for _, name := range o.actions {
+	for _, name := range t.actions {
 		if !access.MayBeShared(name) {
 			return &fault{"actions", shown(name) + " cannot be shared"}
 		}
 		if !slices.Contains(own, name) {
 			return refuse(http.StatusForbidden, "%s cannot share what they do not have: %s on this record", q.request.User, shown(name))
+		}
+	}
+	return nil
+}
+
+func (a *asked) checkRecipient(t *terms, object string) error {
+	userType, active := a.policy.AccountOf(t.recipient)
+	if !active {
+		return &fault{"recipient", "there is no such user with an account in use"}
+	}
+	if userType == access.UserExternal && !t.restricted {
+		return &fault{"onlyFields", "is missing: with an External only fields that are named can be shared"}
+	}
+	for _, name := range t.onlyFields {
+		if !a.policy.HasField(object, name) {
+			return &fault{"onlyFields", "the object has no field " + shown(name)}
 		}
 	}
 	return nil

@@ -244,7 +244,7 @@ func TestSharesAreFollowedAndNothingElseIsLoadedForThem(t *testing.T) {
 	share, err := d.MakeShare(t.Context(), tenant, store.Share{Reason: "holiday", ShareFact: access.ShareFact{
 		Maker: "ann", Recipient: guest, Object: "customer", Record: "c1", Actions: []string{"read"}, Level: access.LevelRead,
 		Window: schedule.Window{NotBefore: d.now(), NotAfter: d.now() + 3600},
-	}})
+	}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestAShareGoesWithWhatItsMakerLoses(t *testing.T) {
 	if _, err := d.MakeShare(t.Context(), tenant, store.Share{Reason: "holiday", ShareFact: access.ShareFact{
 		Maker: "ann", Recipient: guest, Object: "customer", Record: "c1", Actions: []string{"read"}, Level: access.LevelRead,
 		Window: schedule.Window{NotBefore: d.now(), NotAfter: d.now() + 3600},
-	}}); err != nil {
+	}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	f := newFollower(t, silent{d})

@@ -21,8 +21,9 @@ type Runtime interface {
 	// SharesOf reads up to limit of the shares that a person made or receives, ended or not, the newest first.
 	SharesOf(ctx context.Context, tenant, person string, limit int) ([]Share, error)
 	// MakeShare keeps a share from the store's now on, and gives it its id. ErrRefused where it is none (see Share.Check), or
-	// where the maker has MaxOpen already.
-	MakeShare(ctx context.Context, tenant string, share Share) (Share, error)
+	// where the maker has MaxOpen already. With it the approvals that let it through are used up, which are the maker's
+	// requests of these ids: ErrRefused, and nothing is done, where one of them cannot be.
+	MakeShare(ctx context.Context, tenant string, share Share, approvals []string) (Share, error)
 	// EndShare ends a share at the store's now. ErrNotFound where there is none of that id that is live.
 	EndShare(ctx context.Context, tenant, id, by string) error
 
@@ -95,6 +96,9 @@ func (s Share) Check(now schedule.Instant) error {
 	return checkNames(append(slices.Concat(s.Actions, s.OnlyFields), s.Maker, s.Recipient, s.Object, s.Record, s.Reason))
 }
 
+// ErrSpent says that a share cannot be made because an approval that it counts on cannot be used up.
+var ErrSpent = fmt.Errorf("%w: an approval that lets the share through was used up, has ended, or is not the maker's; ask anew", ErrRefused)
+
 // Request asks for the approval of one operation, once.
 type Request struct {
 	ID string
@@ -113,7 +117,7 @@ type Operation struct {
 	Subject, Action, Object string
 	// Record is the id; empty where the question is about none, or proposes one.
 	Record string
-	// Proposed is the digest of what is known of a record without an id; empty where it has one.
+	// Proposed is the digest of what is known of a record without an id, or of what a share gives; else empty.
 	Proposed                     string
 	TargetUser, TargetDepartment string
 	// Channel, Device and Reason are as they were said: whoever approves answers for just that.

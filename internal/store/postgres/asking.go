@@ -196,6 +196,9 @@ func (s *db) Consume(ctx context.Context, tenant string, c store.Consumption) (s
 
 // useUp uses up those of the requests that can be, and says how many.
 func useUp(ctx context.Context, tx pgx.Tx, tenant string, ids []string, subject string) (int64, error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
 	if _, err := tx.Exec(ctx, lockRequests, tenant, ids, subject); err != nil {
 		return 0, mapError(ctx, err)
 	}

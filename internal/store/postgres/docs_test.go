@@ -170,7 +170,7 @@ func makesRuntimeFacts(t *testing.T, s store.Store, now time.Time) {
 	t.Helper()
 	end := schedule.Window{NotAfter: schedule.At(now) + 3600}
 	share, err := s.MakeShare(t.Context(), tenant, store.Share{Reason: "holiday", ShareFact: access.ShareFact{
-		Maker: "li-ting", Recipient: "tang-yue", Object: "customer", Record: "c-1", Actions: []string{"read"}, Window: end}})
+		Maker: "li-ting", Recipient: "tang-yue", Object: "customer", Record: "c-1", Actions: []string{"read"}, Window: end}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -95,11 +96,15 @@ func scanShare(row pgx.CollectableRow) (store.Share, error) {
 }
 
 // MakeShare is Runtime.MakeShare.
-func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share) (store.Share, error) {
+func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share, approvals []string) (store.Share, error) {
 	share.ID, share.EndedBy = driver.NewID(), ""
+	approvals = driver.Distinct(approvals)
 	err := s.changeShares(ctx, tenant, func(ctx context.Context, tx pgx.Tx, now schedule.Instant) error {
 		if err := share.Check(now); err != nil {
 			return err
+		}
+		if used, err := useUp(ctx, tx, tenant, approvals, share.Maker); err != nil || used != int64(len(approvals)) {
+			return cmp.Or(err, store.ErrSpent)
 		}
 		share.Window.NotBefore = now
 		tag, err := tx.Exec(ctx, makeShare, tenant, share.ID, share.Maker, share.Recipient, share.Object, share.Record, share.Actions,

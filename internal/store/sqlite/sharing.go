@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -72,8 +73,9 @@ func scanShare(rows *sql.Rows) (store.Share, error) {
 }
 
 // MakeShare is Runtime.MakeShare.
-func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share) (store.Share, error) {
+func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share, approvals []string) (store.Share, error) {
 	share.ID, share.EndedBy = driver.NewID(), ""
+	approvals = driver.Distinct(approvals)
 	err := s.transact(ctx, func(tx *transaction) (bool, error) {
 		held, err := tenantRow(ctx, tx.tx, tenant)
 		if err != nil {
@@ -82,6 +84,9 @@ func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share) (s
 		now := schedule.At(held.Now)
 		if err := share.Check(now); err != nil {
 			return false, err
+		}
+		if used, err := tx.changed(ctx, useRequests, tenant, texts(approvals), share.Maker, now.String()); err != nil || used != int64(len(approvals)) {
+			return false, cmp.Or(err, store.ErrSpent)
 		}
 		share.Window.NotBefore = now
 		made, err := tx.changed(ctx, makeShare, tenant, share.ID, share.Maker, share.Recipient, share.Object, share.Record, texts(share.Actions),

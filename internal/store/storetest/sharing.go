@@ -24,7 +24,7 @@ func shareUntil(end schedule.Instant) store.Share {
 
 func makeShare(t *testing.T, s store.Store, share store.Share) store.Share {
 	t.Helper()
-	made, err := s.MakeShare(t.Context(), tenant, share)
+	made, err := s.MakeShare(t.Context(), tenant, share, nil)
 	if err != nil {
 		t.Fatalf("make a share: %v", err)
 	}
@@ -179,11 +179,49 @@ var sharing = []test{
 		for what, spoil := range bad {
 			share := shareUntil(at + 60)
 			spoil(&share)
-			if got, err := l.MakeShare(t.Context(), tenant, share); !errors.Is(err, store.ErrRefused) {
+			if got, err := l.MakeShare(t.Context(), tenant, share, nil); !errors.Is(err, store.ErrRefused) {
 				t.Errorf("%s: got %+v, %v, want ErrRefused", what, got, err)
 			}
 		}
 		if got := shares(t, l); got.Version != 0 || len(got.List) != 0 {
+			t.Errorf("got %+v", got)
+		}
+	}},
+	{"a share uses up the approvals that it counts on, each once, or is not made", func(t *testing.T, h Harness) {
+		l := lead(t, h, tenant)
+		at := still(t, h, l)
+		approved, second, unanswered, refused, late := ask(t, l, requestUntil(at+60)), ask(t, l, requestUntil(at+60)), ask(t, l, requestUntil(at+60)), ask(t, l, requestUntil(at+60)), ask(t, l, requestUntil(at+1))
+		of := requestUntil(at + 60)
+		of.Subject = "tang-yue"
+		others := ask(t, l, of)
+		for _, id := range []string{approved.ID, second.ID, late.ID, others.ID} {
+			say(t, l, id, "chen-mo", true)
+		}
+		say(t, l, refused.ID, "chen-mo", false)
+		h.Advance(t, tenant, at+1)
+		for what, ids := range map[string][]string{
+			"unanswered": {unanswered.ID}, "refused": {refused.ID}, "ended": {late.ID}, "another's": {others.ID}, "none": {"0000"},
+			"a good one and a bad one": {approved.ID, unanswered.ID},
+		} {
+			if _, err := l.MakeShare(t.Context(), tenant, shareUntil(at+60), ids); !errors.Is(err, store.ErrSpent) || !errors.Is(err, store.ErrRefused) {
+				t.Errorf("%s: got %v, want ErrSpent", what, err)
+			}
+		}
+		if got := shares(t, l); got.Version != 0 || len(got.List) != 0 || request(t, l, approved.ID).UsedAt != schedule.Forever {
+			t.Errorf("a refusal left %+v", got)
+		}
+		bad := shareUntil(at + 60)
+		bad.Recipient = bad.Maker
+		if _, err := l.MakeShare(t.Context(), tenant, bad, []string{approved.ID}); err == nil || request(t, l, approved.ID).UsedAt != schedule.Forever {
+			t.Errorf("what is no share used an approval up: %v", err)
+		}
+		for i := range 2 {
+			_, err := l.MakeShare(t.Context(), tenant, shareUntil(at+60), []string{approved.ID, second.ID, approved.ID})
+			if i == 0 && err != nil || i == 1 && !errors.Is(err, store.ErrSpent) {
+				t.Errorf("time %d: %v", i, err)
+			}
+		}
+		if got := shares(t, h.Open(t)); len(got.List) != 1 || request(t, l, approved.ID).UsedAt != at+1 || request(t, l, second.ID).UsedAt != at+1 {
 			t.Errorf("got %+v", got)
 		}
 	}},
@@ -209,7 +247,7 @@ var sharing = []test{
 		for range store.MaxOpen - 1 {
 			makeShare(t, l, shareUntil(at+60))
 		}
-		if _, err := l.MakeShare(t.Context(), tenant, shareUntil(at+60)); !errors.Is(err, store.ErrRefused) {
+		if _, err := l.MakeShare(t.Context(), tenant, shareUntil(at+60), nil); !errors.Is(err, store.ErrRefused) {
 			t.Errorf("one more: got %v, want ErrRefused", err)
 		}
 		other := shareUntil(at + 60)
@@ -229,7 +267,7 @@ var sharing = []test{
 			all.Go(func() {
 				share := shareUntil(at + 60)
 				share.Recipient = fmt.Sprint("user-", i)
-				if _, err := handles[i%2].MakeShare(context.Background(), tenant, share); err != nil {
+				if _, err := handles[i%2].MakeShare(context.Background(), tenant, share, nil); err != nil {
 					t.Errorf("make a share: %v", err)
 				}
 			})
@@ -259,7 +297,7 @@ var sharing = []test{
 	{"nothing is shared in a tenant that nobody has claimed", func(t *testing.T, h Harness) {
 		s := h.Open(t)
 		l := lead(t, h, "qingyun")
-		if _, err := s.MakeShare(t.Context(), tenant, shareUntil(schedule.At(l.tenant.Now)+60)); !errors.Is(err, store.ErrNoTenant) {
+		if _, err := s.MakeShare(t.Context(), tenant, shareUntil(schedule.At(l.tenant.Now)+60), nil); !errors.Is(err, store.ErrNoTenant) {
 			t.Errorf("make: got %v, want ErrNoTenant", err)
 		}
 		if _, err := s.Shares(t.Context(), tenant); !errors.Is(err, store.ErrNoTenant) {
