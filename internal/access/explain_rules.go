@@ -91,35 +91,44 @@ func (t *trace) awaits(q *question, rules []*guard) {
 	if t == nil {
 		return
 	}
+	parties := q.parties()
 	for _, g := range rules {
 		var by []string
 		for _, a := range g.approve.By {
-			by = append(by, q.describe(a))
+			by = append(by, q.describe(a, parties))
 		}
 		t.needs = append(t.needs, cause("needs %s (%s); guardrail %s", strings.Join(by, " or "), t.widest, g.name))
-		t.obligations = append(t.obligations, Obligation{g.name, q.approversOf(g)})
+		t.obligations = append(t.obligations, Obligation{g.name, q.approversOf(g, parties)})
 	}
 }
 
 // describe says who may approve, as people say it.
-func (q *question) describe(a Approver) string {
+func (q *question) describe(a Approver, parties []int32) string {
 	switch {
 	case a.Role != "":
 		return a.Role
 	case a.User != "":
 		return a.User
 	}
-	if manager := q.policy.managerOf(q.user); manager != none {
-		return fmt.Sprintf("%s, manager of %s", q.policy.users.list[manager], q.request.User)
+	var names []string
+	for _, party := range parties {
+		names = append(names, q.policy.users.list[party])
 	}
-	return fmt.Sprintf("the manager of %s, who has none that may approve", q.request.User)
+	of, manager := strings.Join(names, " and "), q.policy.managerOf(parties)
+	switch {
+	case manager != none:
+		return fmt.Sprintf("%s, manager of %s", q.policy.users.list[manager], of)
+	case len(parties) > 1:
+		return fmt.Sprintf("the manager of %s, who have none in common that may approve", of)
+	}
+	return fmt.Sprintf("the manager of %s, who has none that may approve", of)
 }
 
 // approversOf names those who may give the approval that a rule asks for.
-func (q *question) approversOf(g *guard) []string {
+func (q *question) approversOf(g *guard, parties []int32) []string {
 	approvers := []string{}
 	for _, name := range q.policy.users.list {
-		if q.mayApprove(name, g.approve.By) {
+		if q.mayApprove(name, g.approve.By, parties) {
 			approvers = append(approvers, name)
 		}
 	}

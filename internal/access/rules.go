@@ -387,9 +387,9 @@ func (q *question) approved(rules []*guard) bool {
 	if len(people) < len(rules) {
 		return false
 	}
-	rules = slices.Clone(rules) // the caller's live on the stack, what a closure holds does not
+	rules, parties := slices.Clone(rules), q.parties() // the caller's live on the stack, what a closure holds does not
 	m := matching{people: len(people), fits: func(rule, i int) bool {
-		return !slices.Contains(people[:i], people[i]) && q.mayApprove(people[i], rules[rule].approve.By)
+		return !slices.Contains(people[:i], people[i]) && q.mayApprove(people[i], rules[rule].approve.By, parties)
 	}}
 	return m.all(len(rules))
 }
@@ -427,16 +427,25 @@ func (m *matching) give(rule int) bool {
 	return false
 }
 
-// mayApprove says whether somebody is one of those who may approve what the user asks: never themselves.
-func (q *question) mayApprove(person string, by []Approver) bool {
+// parties are those for whom an approval is: the user and, where only shares cover the action, their makers, who would
+// else have others do with the record what they may not do unapproved.
+func (q *question) parties() []int32 {
+	if !q.policy.received.concern(q.user) || q.widestOwn() != reachNothing {
+		return []int32{q.user}
+	}
+	return append([]int32{q.user}, q.makers()...)
+}
+
+// mayApprove says whether somebody is one of those who may approve what is asked: never a party to it.
+func (q *question) mayApprove(person string, by []Approver, parties []int32) bool {
 	id, known := q.policy.find(person)
-	if !known || id == q.user || !q.policy.approving(id) {
+	if !known || slices.Contains(parties, id) || !q.policy.approving(id) {
 		return false
 	}
 	return slices.ContainsFunc(by, func(a Approver) bool {
 		switch {
 		case a.ManagerOfSubject:
-			return q.policy.managerOf(q.user) == id
+			return q.policy.managerOf(parties) == id
 		case a.Role != "":
 			return q.policy.holds(id, a.Role, q.now)
 		}
@@ -449,11 +458,22 @@ func (p *Policy) approving(user int32) bool {
 	return p.accounts[user].active && p.people[user].userType == UserEmployee
 }
 
-// managerOf is the next one up the reporting line who may approve, or none.
-func (p *Policy) managerOf(user int32) int32 {
+// managerOf is the one who is the manager of each party: the next one up its reporting line who may approve and is no
+// party. It is none where they have none in common.
+func (p *Policy) managerOf(parties []int32) int32 {
+	manager := p.managerAbove(parties[0], parties)
+	for _, party := range parties[1:] {
+		if p.managerAbove(party, parties) != manager {
+			return none
+		}
+	}
+	return manager
+}
+
+func (p *Policy) managerAbove(user int32, parties []int32) int32 {
 	// A line that facts have tampered with into a cycle ends after as many steps as there are accounts.
 	for range p.people {
-		if user = p.people[user].manager; user == none || p.approving(user) {
+		if user = p.people[user].manager; user == none || (p.approving(user) && !slices.Contains(parties, user)) {
 			return user
 		}
 	}

@@ -80,7 +80,7 @@ func (p *Policy) MightApprove(now schedule.Instant, request *Request, person str
 		return slices.ContainsFunc(g.approve.By, func(a Approver) bool {
 			switch {
 			case a.ManagerOfSubject:
-				return p.managerOf(user) == approver || p.managesMakerFor(user, approver)
+				return p.managerAbove(user, nil) == approver || p.managesMakerFor(user, approver)
 			case a.Role != "":
 				return p.holds(approver, a.Role, now)
 			}
@@ -89,9 +89,10 @@ func (p *Policy) MightApprove(now schedule.Instant, request *Request, person str
 	})
 }
 
-// managesMakerFor says whether somebody manages one who shares with the user.
+// managesMakerFor says whether somebody manages one who shares with the user. Who manages all parties manages the highest of
+// them, even where a party comes between.
 func (p *Policy) managesMakerFor(user, manager int32) bool {
-	return p.received != nil && slices.ContainsFunc(p.received.shares[user], func(r receipt) bool { return p.managerOf(r.maker) == manager })
+	return p.received != nil && slices.ContainsFunc(p.received.shares[user], func(r receipt) bool { return p.managerAbove(r.maker, nil) == manager })
 }
 
 // MayApprove says whether a request waits for an approval that somebody may give, whoever has approved it already.
@@ -102,8 +103,9 @@ func (p *Policy) MayApprove(now schedule.Instant, request *Request, person strin
 	if q.answer(nil) != NeedsApproval {
 		return false
 	}
+	parties := q.parties()
 	return slices.ContainsFunc(q.object.guards[q.action].approve, func(g guard) bool {
-		return q.needsApproval(&g.approve.When) && q.mayApprove(person, g.approve.By)
+		return q.needsApproval(&g.approve.When) && q.mayApprove(person, g.approve.By, parties)
 	})
 }
 

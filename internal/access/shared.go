@@ -237,6 +237,22 @@ func (q *question) widestShared() reach {
 	return widestSoFar
 }
 
+// makers are those by whose shares the record is covered with the action, in the order of their names.
+func (q *question) makers() (makers []int32) {
+	for i := range q.policy.received.shares[q.user] {
+		r := &q.policy.received.shares[q.user][i]
+		if !q.counts(r) || r.actions>>q.action&1 == 0 || slices.Contains(makers, r.maker) {
+			continue
+		}
+		var request Request
+		if m := q.asMaker(r.maker, &request); m.widestOwn() != reachNothing {
+			makers = append(makers, r.maker)
+		}
+	}
+	slices.SortFunc(makers, func(x, y int32) int { return cmp.Compare(q.policy.users.list[x], q.policy.users.list[y]) })
+	return makers
+}
+
 // shared records a share that covers the request by one of the maker's grants.
 func (t *trace) shared(m *question, r *receipt, held int, index uint32) {
 	if t == nil {

@@ -200,6 +200,68 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// TestWhoSharesDoesNotApproveWhatIsDoneByIt: ann reports to boss, and who works for her to ann.
+func TestWhoSharesDoesNotApproveWhatIsDoneByIt(t *testing.T) {
+	approve := func(by ...Approver) func(*Declarations) {
+		return ruled(GuardrailRule{Approve: &ApproveRule{Target: on("customer", "transfer"), When: ApproveWhen{ScopeAtMost: "own"}, By: by}})
+	}
+	manager, anybody := approve(Approver{ManagerOfSubject: true}), approve(Approver{User: "ann"}, Approver{User: "boss"})
+	nothing := func(*Declarations) {}
+	owning := holding("works-for-ann", customers(ScopeSubordinates, "transfer"))
+	reporting := func(user, manager string) func(*Declarations) {
+		return func(d *Declarations) {
+			d.Users[slices.IndexFunc(d.Users, func(u *User) bool { return u.Name == user })].Manager = manager
+		}
+	}
+	for name, c := range map[string]struct {
+		rule, world func(*Declarations)
+		ask         func(*Request)
+		approvers   []string
+		needs       string
+	}{
+		"the maker as manager is passed over": {rule: manager, world: nothing, approvers: []string{"boss"}, needs: "needs boss, manager of works-for-ann and ann ("},
+		"the maker by name":                   {rule: anybody, world: nothing, approvers: []string{"boss"}, needs: "needs ann or boss ("},
+		"managers who are two":                {rule: manager, world: reporting("works-for-ann", "bob"), approvers: []string{}, needs: "needs the manager of works-for-ann and ann, who have none in common that may approve ("},
+		"who has it themselves is the only party": {rule: approve(Approver{ManagerOfSubject: true}), world: func(d *Declarations) {
+			reporting("ann", "works-for-ann")(d)
+			reporting("works-for-ann", "boss")(d)
+			owning(d)
+		}, ask: func(q *Request) { q.Context.ApprovedBy = nil }, approvers: nil},
+		"the maker for herself":                     {rule: manager, world: nothing, ask: func(q *Request) { q.User = "ann" }, approvers: []string{"boss"}, needs: "needs boss, manager of ann ("},
+		"the manager of a maker who is the subject": {rule: manager, world: func(d *Declarations) { reporting("ann", "works-for-ann")(d); reporting("works-for-ann", "boss")(d) }, approvers: []string{"boss"}, needs: "needs boss, manager of works-for-ann and ann ("},
+	} {
+		d := officeThatShares()
+		d.Users = append(d.Users, &User{Name: "works-for-ann", Type: UserEmployee, State: StateActive, Departments: []string{"east-1"}, Manager: "ann"})
+		holding("ann", customers(ScopeOwn, "transfer", "share"))(&d)
+		c.rule(&d)
+		c.world(&d)
+		policy := NewPolicy(Resolve(d).Facts).WithShares([]ShareFact{sharing(func(s *ShareFact) { s.Recipient, s.Actions = "works-for-ann", []string{"transfer"} })})
+		q := &Request{User: "works-for-ann", Action: "transfer", Object: "customer", Record: &Record{ID: "c-1", Owner: "ann", Department: "east-1"}}
+		if c.ask != nil {
+			c.ask(q)
+		}
+		e := policy.Explain(0, q)
+		if c.approvers == nil {
+			if e.Effect != Allow {
+				t.Errorf("%s: %s", name, e.Effect)
+			}
+			continue
+		}
+		if e.Effect != NeedsApproval || !slices.Equal(e.Obligations[0].Approvers, c.approvers) || !strings.HasPrefix(e.Causes[0].Text, c.needs) {
+			t.Errorf("%s: %s %v %v, want %v and %q", name, e.Effect, e.Obligations, e.Causes, c.approvers, c.needs)
+			continue
+		}
+		for _, person := range []string{"ann", "boss", "bob", "works-for-ann"} {
+			want := slices.Contains(c.approvers, person)
+			asked := *q
+			asked.Context.ApprovedBy = []string{person}
+			if effect := policy.Decide(0, &asked, nil); policy.MayApprove(0, q, person) != want || (effect == Allow) != want {
+				t.Errorf("%s: with the yes of %s: %s, want %v", name, person, effect, want)
+			}
+		}
+	}
+}
+
 // officeThatShares is the office with what sharing needs.
 func officeThatShares() Declarations {
 	d := office()

@@ -780,3 +780,22 @@ func TestWhoMayApproveNothingCostsNoLookups(t *testing.T) {
 		t.Errorf("%d wait for the manager, %d looked up", len(waiting), records.asked)
 	}
 }
+
+func TestWhoSharesDoesNotApproveWhatTheRecipientDoes(t *testing.T) {
+	b := openBranch(t, func(*Options) {})
+	b.change(func(b *branch) {
+		b.declared.Users = append(b.declared.Users, &access.User{Name: "sub", Type: access.UserEmployee, State: access.StateActive, Departments: []string{"east"}, Manager: "lina"})
+	})
+	b.must("lina", "POST", "/v1/shares", b.offer("recipient", `"sub"`, "actions", `["read","transfer"]`))
+	id := b.must("sub", "POST", "/access/v1/requests", "{"+transferToCleo+"}")["id"].(string)
+	if status, answer := b.as("lina", "POST", "/access/v1/requests/"+id+"/answers", `{"decision":true}`); status == 200 {
+		t.Errorf("lina approves what sub does by her share: %v", answer)
+	}
+	if b.decides("sub", "transfer", linasCustomer, counting(id, toCleo)) {
+		t.Error("sub transfers what lina may not without boris")
+	}
+	b.must("boris", "POST", "/access/v1/requests/"+id+"/answers", `{"decision":true}`)
+	if !b.decides("sub", "transfer", linasCustomer, counting(id, toCleo)) {
+		t.Error("sub does not transfer with the yes of boris, to whom lina reports")
+	}
+}

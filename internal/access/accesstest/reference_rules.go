@@ -80,11 +80,12 @@ func (r Reference) unapproved(now schedule.Instant, user *access.User, object *a
 			needs = append(needs, rule.Approve)
 		}
 	}
+	parties := partiesTo(user, answering)
 	var share func(needs []*access.ApproveRule, people []string) bool
 	share = func(needs []*access.ApproveRule, people []string) bool {
 		return len(needs) == 0 || slices.ContainsFunc(people, func(person string) bool {
 			others := slices.DeleteFunc(slices.Clone(people), func(p string) bool { return p == person })
-			return r.mayApprove(now, user, person, needs[0].By) && share(needs[1:], others)
+			return r.mayApprove(now, parties, person, needs[0].By) && share(needs[1:], others)
 		})
 	}
 	if share(needs, q.Context.ApprovedBy) {
@@ -135,20 +136,34 @@ func (r Reference) widest(object *access.ObjectType, record *access.Record, answ
 	return widest
 }
 
-// mayApprove: an active person of the company, never the subject, whom the rule names.
-func (r Reference) mayApprove(now schedule.Instant, subject *access.User, person string, by []access.Approver) bool {
+// partiesTo: the subject and, where nothing of their own answers, whoever shares what does.
+func partiesTo(subject *access.User, answering []held) []*access.User {
+	parties := []*access.User{subject}
+	for _, h := range answering {
+		if h.share == nil {
+			return parties[:1]
+		}
+		parties = append(parties, h.by)
+	}
+	return parties
+}
+
+// mayApprove: an active person of the company, never a party, whom the rule names. The manager is the manager of each.
+func (r Reference) mayApprove(now schedule.Instant, parties []*access.User, person string, by []access.Approver) bool {
 	u := r.user(person)
-	if u == nil || u == subject || !r.isApprover(u) {
+	if u == nil || slices.Contains(parties, u) || !r.isApprover(u) {
 		return false
 	}
 	return slices.ContainsFunc(by, func(a access.Approver) bool {
 		switch {
 		case a.ManagerOfSubject:
-			manager := r.user(subject.Manager)
-			for manager != nil && !r.isApprover(manager) {
-				manager = r.user(manager.Manager)
-			}
-			return manager == u
+			return !slices.ContainsFunc(parties, func(party *access.User) bool {
+				manager := r.user(party.Manager)
+				for manager != nil && (slices.Contains(parties, manager) || !r.isApprover(manager)) {
+					manager = r.user(manager.Manager)
+				}
+				return manager != u
+			})
 		case a.Role != "":
 			return r.isHolder(u, a.Role, now)
 		}
