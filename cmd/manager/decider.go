@@ -7,13 +7,16 @@ import (
 	"sync"
 	"time"
 
-	ctrl "sigs.k8s.io/controller-runtime"
+	"github.com/go-logr/logr"
 
 	"github.com/crmaccess/crm-access-operator/controllers"
 	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
 	"github.com/crmaccess/crm-access-operator/internal/follow"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 )
+
+// flushTimeout is how long the end waits for the last decisions to be logged.
+const flushTimeout = 10 * time.Second
 
 // decider answers decisions from the stores that the namespaces name, on every replica. The leader's passes tell it when
 // there is something new: an embedded store announces nothing.
@@ -61,14 +64,42 @@ func (d *decider) Facts(namespace string) decisionapi.Facts {
 // Changed implements decisionapi.FactSource.
 func (d *decider) Changed(namespace string) { d.Look(namespace) }
 
-// serveDecisions adds the decision API and what it answers from to the manager.
-func serveDecisions(ctx context.Context, mgr ctrl.Manager, serving *decisionapi.Serving, d *decider, log *slog.Logger) error {
-	if serving.Off() {
-		return nil
+// answering serves decisions from what the decider follows. It is a Runnable of a controller-runtime manager.
+type answering struct {
+	decider *decider
+	server  *decisionapi.Server
+	log     *decisionapi.DecisionLog // nil where none is kept
+}
+
+// openDecisions listens, and answers once it is started. Of allowed reads one in so many is logged; none at all where that
+// is zero, and nothing else.
+func openDecisions(ctx context.Context, serving *decisionapi.Serving, logReads int, d *decider, lines *slog.Logger) (*answering, error) {
+	answers := decisionapi.Options{Facts: d}
+	if logReads > 0 {
+		log := logr.FromSlogHandler(lines.Handler()).WithName("decisions")
+		answers.Log = decisionapi.NewDecisionLog(decisionapi.LogOptions{Facts: d, SampleReads: logReads, Log: log})
 	}
-	server, err := serving.Open(ctx, d, decisionapi.Options{Facts: d}, log)
+	server, err := serving.Open(ctx, d, answers, lines)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(mgr.Add(d), mgr.Add(server))
+	return &answering{d, server, answers.Log}, nil
+}
+
+// NeedLeaderElection says that every replica answers, not the leader alone.
+func (*answering) NeedLeaderElection() bool { return false }
+
+// Start answers until ctx is done. The last decisions are logged before the stores are closed.
+func (a *answering) Start(ctx context.Context) error {
+	following, closeStores := context.WithCancel(context.WithoutCancel(ctx))
+	closed := make(chan error, 1)
+	go func() { closed <- a.decider.Start(following) }()
+	err := a.server.Start(ctx)
+	if a.log != nil {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		err = errors.Join(err, a.log.Close(grace))
+	}
+	closeStores()
+	return errors.Join(err, <-closed)
 }

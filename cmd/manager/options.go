@@ -21,6 +21,7 @@ type options struct {
 	healthAddress  string
 	decisions      decisionapi.Serving
 	maxAge         time.Duration
+	logReads       int
 	keepEnded      time.Duration
 	keepDecisions  time.Duration
 	logLevel       slog.Level
@@ -37,6 +38,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
 	o.decisions.AddFlags(flags)
 	flags.DurationVar(&o.maxAge, "decision-max-age", 10*time.Second, "how old the state of the store may be that a decision is made from; 1s to 5m")
+	flags.IntVar(&o.logReads, "log-reads", 100, "log one in so many allowed reads, and every other decision; 1 logs all, 0 none at all")
 	flags.DurationVar(&o.keepEnded, "keep-ended", 90*24*time.Hour, "how long the stores keep shares and requests that have ended; 31 days at least")
 	flags.DurationVar(&o.keepDecisions, "keep-decisions", 400*24*time.Hour, "how long the stores keep the log of decisions; 24h at least")
 	level := flags.String("log-level", "info", "debug, info, warn or error")
@@ -54,6 +56,9 @@ func parseOptions(args []string) (options, error) {
 	}
 	if o.maxAge < time.Second || o.maxAge > 5*time.Minute {
 		return o, fmt.Errorf("--decision-max-age %s: want 1s to 5m", o.maxAge)
+	}
+	if o.logReads < 0 {
+		return o, fmt.Errorf("--log-reads %d: want 1 or more, or 0", o.logReads)
 	}
 	if o.keepEnded < 31*24*time.Hour || o.keepDecisions < 24*time.Hour {
 		return o, fmt.Errorf("--keep-ended %s, --keep-decisions %s: want 744h and 24h at least", o.keepEnded, o.keepDecisions)

@@ -7,7 +7,7 @@ import (
 func TestOptionsThatWouldBeUnsafeAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"--decision-bind-address=0.0.0.0:8082"}, {"--decision-bind-address=:8082"}, {"--decision-bind-address=192.168.1.1:8082"},
-		{"--decision-max-age=1h"}, {"--decision-max-age=0"}, {"--log-level=loud"}, {"surplus"},
+		{"--decision-max-age=1h"}, {"--decision-max-age=0"}, {"--log-reads=-1"}, {"--log-level=loud"}, {"surplus"},
 	} {
 		if _, err := parseOptions(args); err == nil {
 			t.Errorf("%v was taken", args)

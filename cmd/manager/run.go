@@ -76,7 +76,7 @@ func run(ctx context.Context, o options) error {
 	if err := reconciler.Setup(mgr); err != nil {
 		return err
 	}
-	if err := serveDecisions(ctx, mgr, &o.decisions, decider, lines); err != nil {
+	if err := serveDecisions(ctx, mgr, &o, decider, lines); err != nil {
 		return err
 	}
 	log.Info("Starting", "version", version)
@@ -87,6 +87,18 @@ func run(ctx context.Context, o options) error {
 		return cause // another leader writes now; this process ends so that it cannot
 	}
 	return nil
+}
+
+// serveDecisions adds the decision API and what it answers from to the manager.
+func serveDecisions(ctx context.Context, mgr ctrl.Manager, o *options, d *decider, lines *slog.Logger) error {
+	if o.decisions.Off() {
+		return nil
+	}
+	answering, err := openDecisions(ctx, &o.decisions, o.logReads, d, lines)
+	if err != nil {
+		return err
+	}
+	return mgr.Add(answering)
 }
 
 // clusterConfig reads the kubeconfig. The API server's priority and fairness bounds our requests, not a client-side limit.
