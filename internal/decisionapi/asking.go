@@ -22,7 +22,7 @@ type requestView struct {
 	ID      string       `json:"id"`
 	Subject entityView   `json:"subject"`
 	Action  actionView   `json:"action"`
-	Object  entityView   `json:"resource"`
+	Object  resourceView `json:"resource"`
 	Rows    *int64       `json:"rows,omitempty"`
 	Fields  []string     `json:"fields,omitempty"`
 	Target  *targetView  `json:"target,omitempty"`
@@ -42,6 +42,13 @@ type requestView struct {
 type entityView struct {
 	Type string `json:"type"`
 	ID   string `json:"id,omitempty"`
+}
+
+// resourceView has properties where a record is proposed: all that was said of it, which the approval binds.
+type resourceView struct {
+	Type       string         `json:"type"`
+	ID         string         `json:"id,omitempty"`
+	Properties map[string]any `json:"properties,omitempty"`
 }
 
 type actionView struct {
@@ -82,7 +89,7 @@ func stateOf(r *store.Request, now schedule.Instant) string {
 
 func requestViewOf(r *store.Request, now schedule.Instant) requestView {
 	view := requestView{
-		ID: r.ID, Subject: entityView{subjectUser, r.Subject}, Action: actionView{r.Action}, Object: entityView{r.Object, r.Record},
+		ID: r.ID, Subject: entityView{subjectUser, r.Subject}, Action: actionView{r.Action}, Object: resourceView{Type: r.Object, ID: r.Record},
 		Rows: r.Rows, Fields: r.Fields, Channel: r.Channel, Device: r.Device, Reason: r.Reason,
 		From: r.Window.NotBefore.String(), Until: r.Window.NotAfter.String(), State: stateOf(r, now), Answers: make([]answerView, len(r.Answers)),
 	}
@@ -91,7 +98,7 @@ func requestViewOf(r *store.Request, now schedule.Instant) requestView {
 	}
 	var q keptQuestion
 	if r.Proposed != "" && json.Unmarshal(r.Question, &q) == nil {
-		view.Share = q.Share
+		view.Share, view.Object.Properties = q.Share, q.Proposed
 	}
 	if r.UsedAt != schedule.Forever {
 		view.UsedAt = r.UsedAt.String()
@@ -189,6 +196,37 @@ func (q *question) settleShare(e *entities) error {
 type keptQuestion struct {
 	access.Request
 	Share *termsView `json:"share,omitempty"`
+	// Proposed are the properties of a record that is proposed.
+	Proposed map[string]any `json:"proposed,omitempty"`
+}
+
+// shownProperties are properties as they were said. One that cannot be read is a fault, also where no rule asks for it:
+// nobody could see what they approve.
+func shownProperties(properties []property) (map[string]any, error) {
+	shown := make(map[string]any, len(properties))
+	for i := range properties {
+		p := &properties[i]
+		if err := p.malformed(); err != nil {
+			return nil, err
+		}
+		switch p.form {
+		case formNull:
+			shown[p.name] = nil
+		case formText:
+			shown[p.name] = p.text
+		case formScalar:
+			shown[p.name] = json.RawMessage(p.text)
+		case formList:
+			shown[p.name] = append([]string{}, p.texts()...)
+		case formReference:
+			of, err := shownProperties(p.more.record)
+			if err != nil {
+				return nil, err
+			}
+			shown[p.name] = of
+		}
+	}
+	return shown, nil
 }
 
 // requestFor keeps the question with the facts of the record: whoever may answer is named from them.
@@ -196,6 +234,11 @@ func requestFor(q *question, e *entities, now schedule.Instant, until *schedule.
 	kept := keptQuestion{Request: q.request}
 	if e.share != nil {
 		kept.Share = e.share.view()
+	} else if proposes(&q.request) {
+		var err error
+		if kept.Proposed, err = shownProperties(e.resource.properties); err != nil {
+			return store.Request{}, err
+		}
 	}
 	text, err := json.Marshal(&kept)
 	if err != nil {

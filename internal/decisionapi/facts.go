@@ -147,6 +147,9 @@ func appendSaid(b []byte, properties []property) []byte {
 			}
 			b = append(appendSaid(append(b, '{'), p.more.record), '}')
 		}
+		if p.malformed() != nil {
+			b = append(b, '!') // it is not what was read of it
+		}
 		b = append(b, ']')
 	}
 	return b

@@ -410,6 +410,36 @@ func TestAnApprovalOfAProposedRecordIsAboutAllThatWasSaidOfIt(t *testing.T) {
 	}
 }
 
+func TestWhoApprovesIsShownWhatIsProposedAndFromWhere(t *testing.T) {
+	b := openBranch(t, func(*Options) {})
+	create := func(properties string) string {
+		return `{"action":{"name":"create"},"resource":{"type":"payment","id":"p-1","properties":{"owner":"lina",` + properties + `}},"context":{"channel":"mobile","device":"managed","reason":"rent"}}`
+	}
+	b.must("lina", "POST", "/access/v1/requests", create(`"amount":1000000.50,"note":"<\u00e9>","tags":["a","b"],"none":[],"open":true,"gone":null,"bank":{"id":"b-1","swift":"X"}`))
+	shown := b.must("boris", "GET", "/access/v1/requests?role=approver", "")["requests"].([]any)[0].(map[string]any)
+	got, err := json.Marshal(shown["resource"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"id":"p-1","properties":{"amount":1000000.5,"bank":{"id":"b-1","swift":"X"},"gone":null,"none":[],"note":"\u003c\u00e9\u003e","open":true,"owner":"lina","tags":["a","b"]},"type":"payment"}`
+	if string(got) != strings.Replace(want, `\u00e9`, "\u00e9", 1) {
+		t.Errorf("boris is shown %s, want %s", got, want)
+	}
+	if from := fmt.Sprint(shown["channel"], shown["device"], shown["reason"]); from != fmt.Sprint("mobile", "managed", "rent") {
+		t.Errorf("boris is shown %s", from)
+	}
+	if status, reply := b.as("lina", "POST", "/access/v1/requests", create(`"unknown":[1]`)); status != http.StatusBadRequest {
+		t.Errorf("what cannot be shown: %d %v", status, reply)
+	}
+	// Of a stored record what the caller says binds nobody, and is not shown as if it did.
+	b.must("lina", "POST", "/access/v1/requests", "{"+transferToCleo+"}")
+	for _, r := range b.must("boris", "GET", "/access/v1/requests?role=approver", "")["requests"].([]any) {
+		if of := r.(map[string]any)["resource"].(map[string]any); of["type"] == "customer" && of["properties"] != nil {
+			t.Errorf("of a stored record: %v", of)
+		}
+	}
+}
+
 func TestARequestIsAnsweredByThoseWhomTheEngineNamesNow(t *testing.T) {
 	b := openBranch(t, func(*Options) {})
 	asked := b.must("lina", "POST", "/access/v1/requests", "{"+transferToCleo+"}")
