@@ -2,8 +2,10 @@ package decisionapi
 
 import (
 	"cmp"
+	"math/big"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -304,8 +306,10 @@ func (p *property) texts() []string {
 	return p.more.texts
 }
 
+// number is a number as it is compared. One that would have to be rounded is none: it would be another.
 func (r *reader) number() string {
-	whole, broken, err := numberOf(r.raw())
+	raw := r.raw()
+	whole, broken, err := numberOf(raw)
 	switch {
 	case err != nil:
 		r.failf("%v", err)
@@ -313,7 +317,24 @@ func (r *reader) number() string {
 	case whole != nil:
 		return strconv.FormatInt(*whole, 10)
 	}
-	return strconv.FormatFloat(broken, 'f', -1, 64)
+	text := strconv.FormatFloat(broken, 'f', -1, 64)
+	if !equalNumbers(raw, text, broken) {
+		r.failf("the number has more digits than are compared; write it as a text")
+		return ""
+	}
+	return text
+}
+
+// equalNumbers says whether a number is exactly what it was read as. A zero is told by its digits: an exponent that made it
+// one may be too great to reckon with.
+func equalNumbers(raw, text string, value float64) bool {
+	if value == 0 {
+		digits, _, _ := strings.Cut(strings.ToLower(raw), "e")
+		return !strings.ContainsAny(digits, "123456789")
+	}
+	said, readable := new(big.Rat).SetString(raw)
+	read, readableToo := new(big.Rat).SetString(text)
+	return readable && readableToo && said.Cmp(read) == 0
 }
 
 func (r *reader) attributeList() (list []string) {

@@ -14,7 +14,7 @@ func TestAnAttributeIsReadFromARequestAsFromAFileOfRecords(t *testing.T) {
 		{Name: "customer", Actions: []string{"read"}, Fields: []access.Field{{Name: "region", Class: access.ClassPublic}}},
 	}, Roles: []*access.Role{{Name: "asks", Grants: []access.Grant{{Object: "customer", Actions: []string{"read"}, Records: access.Records{Scopes: access.ScopeAll}, Where: []access.Condition{{Field: "region", Operator: access.OperatorExists}}}}}}}).Facts)
 	for _, text := range []string{
-		`null`, `"east"`, `"cafe\u0301"`, `""`, `7`, `-7`, `7.0`, `1e3`, `0.1`, `9223372036854775807`, `9223372036854775808`, `-0`, `true`, `false`,
+		`null`, `"east"`, `"cafe\u0301"`, `""`, `7`, `-7`, `7.0`, `1e3`, `0.1`, `9223372036854775807`, `9223372036854776000`, `-0`, `true`, `false`,
 		`[]`, `["a","b"]`, `["e\u0301"]`, `[1]`, `[["a"]]`, `[null]`, `["a",true]`, `1e400`,
 	} {
 		var r reader
@@ -42,4 +42,17 @@ func attributeOfFile(text string) ([]string, error) {
 		value = whole
 	}
 	return manifest.AttributeValues(value)
+}
+
+func TestANumberIsComparedAsItWasSaidOrNotAtAll(t *testing.T) {
+	for text, want := range map[string]string{
+		"7": "7", "-0": "0", "0e5": "0", "0.0": "0", "7.50": "7.5", "1e3": "1000", "0.30000000000000004": "0.30000000000000004", "9223372036854776000": "9223372036854776000", "9223372036854775808": "",
+		"12345678901234567890": "", "0.1000000000000000055": "", "1e-400": "", "1e-999999999": "", "1e400": "", "9007199254740993.5": "",
+	} {
+		var r reader
+		r.begin([]byte(text))
+		if got := r.number(); got != want {
+			t.Errorf("%s is compared as %q, want %q", text, got, want)
+		}
+	}
 }
