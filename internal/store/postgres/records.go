@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/store"
@@ -238,7 +239,8 @@ func readRecord(rows pgx.Rows, fields []string) (*access.Record, error) {
 	if err := rows.Scan(destinations...); err != nil {
 		return nil, err
 	}
-	record := &access.Record{ID: textOf(id), Owner: textOf(owner), Department: textOf(department), Creator: textOf(creator)}
+	// The id is as it is spelt; all else is compared, in NFC as the engine's texts are.
+	record := &access.Record{ID: textOf(id), Owner: norm.NFC.String(textOf(owner)), Department: norm.NFC.String(textOf(department)), Creator: norm.NFC.String(textOf(creator))}
 	record.Participants, _ = textsOf(participants)
 	for i, field := range fields {
 		if list := attributeOf(values[i]); len(list) > 0 {
@@ -266,7 +268,7 @@ func textsOf(value []byte) (texts []string, pure bool) {
 	}
 	for _, element := range list {
 		if text, ok := element.(string); ok {
-			texts = append(texts, text)
+			texts = append(texts, norm.NFC.String(text))
 		}
 	}
 	return texts, len(texts) == len(list)
@@ -288,7 +290,7 @@ func attributeOf(value []byte) []string {
 		if json.Unmarshal(value, &single) != nil {
 			return nil
 		}
-		return []string{single}
+		return []string{norm.NFC.String(single)}
 	case text[0] == '{':
 		var reference struct {
 			ID json.RawMessage `json:"id"`

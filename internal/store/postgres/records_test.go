@@ -68,6 +68,7 @@ func TestAnAttributeIsWhatTheDatabaseComparesIt(t *testing.T) {
 	s, dsn := recordStore(t)
 	for _, value := range []string{
 		`"a"`, `""`, `true`, `7`, `7.50`, `7.00`, `100`, `0.050`, `-3.10`, `1e3`, `null`, `[]`, `["a","b"]`, `["a",1]`, `[null]`, `{"id":"x"}`, `{"id":7.0}`, `{"id":{"id":1}}`, `{}`,
+		"\"Zu\u0308rich\"", "[\"Zu\u0308rich\"]", "{\"id\":\"Zu\u0308rich\"}",
 	} {
 		want := pgtest.Shared(t).Psql(t, dsn, fmt.Sprintf(`SELECT coalesce(array_length(v, 1), 0) || coalesce('|' || nullif(array_to_string(v, '|'), ''), '') FROM crm_access.attribute_values('%s'::jsonb) AS v`, value))
 		var text []byte
