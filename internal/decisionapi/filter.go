@@ -70,7 +70,8 @@ func (a *asked) filter() (any, error) {
 		}
 	}
 	if reply.Decision {
-		tree := treeOf(&f, q.request.Object)
+		form := a.policy.Form(q.request.Object)
+		tree := treeOf(&f, q.request.Object, &form)
 		w := sqlWriter{object: q.request.Object, parameters: [][]string{}}
 		w.node(&tree)
 		reply.Filter, reply.SQL = &tree, &SQL{w.text.String(), w.parameters}
@@ -79,18 +80,23 @@ func (a *asked) filter() (any, error) {
 }
 
 // treeOf writes a filter as a tree.
-func treeOf(f *access.Filter, object string) Node {
+func treeOf(f *access.Filter, object string, form *access.Form) Node {
 	clauses := make([]Node, 0, len(f.Clauses))
 	for i := range f.Clauses {
-		clauses = append(clauses, clauseNode(f, &f.Clauses[i], object))
+		clauses = append(clauses, clauseNode(f, &f.Clauses[i], object, form))
 	}
 	return Node{Any: &clauses}
 }
 
-func clauseNode(f *access.Filter, c *access.Clause, object string) Node {
+func clauseNode(f *access.Filter, c *access.Clause, object string, form *access.Form) Node {
 	all := []Node{}
 	for _, w := range c.Where {
-		all = append(all, Node{Field: w.Field, Object: object, Operator: string(w.Operator), Values: w.Values})
+		node := Node{Field: w.Field, Object: object, Operator: string(w.Operator), Values: w.Values}
+		if (w.Field == form.OwnerField || w.Field == form.DepartmentField) && w.Operator != access.OperatorIn {
+			// An empty owner or department is none, which meets no condition.
+			node.Operator, node.Values = string(access.OperatorNotIn), append([]string{""}, w.Values...)
+		}
+		all = append(all, node)
 	}
 	if len(c.Among) > 0 {
 		all = append(all, Node{Fact: "id", Object: object, Operator: string(access.OperatorIn), Values: c.Among})
@@ -157,7 +163,9 @@ func (w *sqlWriter) comparison(n *Node) {
 	case n.Fact == "participants":
 		w.text.WriteString(column + " && " + at)
 	case n.Operator == string(access.OperatorNotIn):
-		w.text.WriteString("NOT (" + column + " = ANY(" + at + "))")
+		// In NFC, as values are: another spelling is no other value. Where they are to be equal, that would cost the index,
+		// and another spelling takes nothing in.
+		w.text.WriteString("NOT (normalize(" + column + ", NFC) = ANY(" + at + "))")
 	default:
 		w.text.WriteString(column + " = ANY(" + at + ")")
 	}
