@@ -392,6 +392,47 @@ WHERE n.nspname = 'crm_access' AND p.prosecdef AND p.prorettype <> 'trigger'::re
 	if len(open) > 0 {
 		t.Errorf("with another search_path: %v", open)
 	}
+	// What anybody may call means the same whatever they have put into their search_path.
+	unfixed := h.Query(t, `
+SELECT p.proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = 'crm_access' AND p.prosqlbody IS NULL AND p.proconfig IS NULL AND has_function_privilege('crm_app', p.oid, 'EXECUTE')`)
+	if len(unfixed) > 0 {
+		t.Errorf("read with the caller's search_path: %v", unfixed)
+	}
+	// A trigger function with its owner's rights would run on a table of theirs, with types and casts of theirs.
+	triggers := h.Query(t, `
+SELECT p.proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = 'crm_access' AND p.prorettype = 'trigger'::regtype AND has_function_privilege('crm_app', p.oid, 'EXECUTE')`)
+	if len(triggers) > 0 {
+		t.Errorf("trigger functions that anybody may hang up: %v", triggers)
+	}
+}
+
+func TestWhoAsksIsNobodyInATransactionThatKeepsToOneSnapshot(t *testing.T) {
+	h := newHarness(t)
+	_, key, now := claimed(t, h)
+	app := application(t, h)
+	made, err := token.Mint(key, tenant, "li-ting", now, now+600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say(t, app, "token", made)
+	for isolation, want := range map[string]bool{"READ COMMITTED": true, "REPEATABLE READ": false, "SERIALIZABLE": false} {
+		tx, err := app.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var known bool
+		if _, err = tx.Exec(t.Context(), "SET TRANSACTION ISOLATION LEVEL "+isolation); err == nil {
+			err = tx.QueryRow(t.Context(), `SELECT crm_access.subject($1) IS NOT NULL`, tenant).Scan(&known)
+		}
+		if err != nil || known != want {
+			t.Errorf("%s: known %t, %v; want %t", isolation, known, err, want)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestTheDocumentedQuestionsAreAnswered(t *testing.T) {

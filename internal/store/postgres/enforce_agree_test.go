@@ -23,14 +23,16 @@ func worldFields() (fields, columns []string) {
 }
 
 func TestTheMaskedViewAndTheEngineAgree(t *testing.T) {
-	const worlds = 4
+	// In some worlds a guardrail denies every list of the object: these prove little, and more are asked.
+	const worlds, most = 4, 16
 	random := accesstest.Random(t)
-	shown := 0
-	for range worlds {
+	shown, asked := 0, 0
+	for i := 0; i < worlds || i < most && shown < asked/50; i++ {
 		shown += seenInWorld(t, random, accesstest.Questions(t)/worlds)
+		asked += accesstest.Questions(t) / worlds
 	}
-	t.Logf("%d rows shown of %d", shown, accesstest.Questions(t))
-	if part := 100 * shown / accesstest.Questions(t); part < 2 || part > 98 {
+	t.Logf("%d rows shown of %d", shown, asked)
+	if part := 100 * shown / asked; part < 1 || part > 98 {
 		t.Errorf("%d %% of the rows were shown: the worlds ask too little", part)
 	}
 }
@@ -75,7 +77,7 @@ func (c *crm) sameAsEngine(t *testing.T, policy *access.Policy, object *access.O
 	fields, columns := worldFields()
 	seen := c.seen(t, "SELECT id, "+strings.Join(columns, ", ")+" FROM crm_masked_huayue."+strings.ReplaceAll(object.Name, "-", "_"))
 	question := access.Request{User: user, Action: access.ActionRead, Object: object.Name, Fields: fields, Context: *context}
-	shown := len(seen)
+	shown, narrowly := len(seen), c.asksNarrowly(object.Name)
 	filter := policy.Filter(c.now, &question)
 	for _, r := range rows {
 		question.Record = r
@@ -83,6 +85,9 @@ func (c *crm) sameAsEngine(t *testing.T, policy *access.Policy, object *access.O
 		effect := policy.Decide(c.now, &question, levels)
 		row, isSeen := seen[r.ID]
 		if want := effect == access.Allow && listed(&filter, object, r); isSeen != want {
+			if want && narrowly {
+				continue
+			}
 			t.Errorf("%s: shown %t, want %t", r.ID, isSeen, want)
 			continue
 		}
@@ -99,6 +104,17 @@ func (c *crm) sameAsEngine(t *testing.T, policy *access.Policy, object *access.O
 		}
 	}
 	return shown
+}
+
+// asksNarrowly says whether a rule wants approval of lists of the object that are covered narrowly: then the view shows no row
+// where a filter may show those that are covered widely (docs/postgresql.md).
+func (c *crm) asksNarrowly(object string) bool {
+	return slices.ContainsFunc(c.facts.Guardrails, func(g access.GuardrailFact) bool {
+		rule := g.Rule.Approve
+		return rule != nil && rule.When.ScopeAtMost != "" &&
+			(slices.Contains(rule.Objects, object) || slices.Contains(rule.Objects, access.Any)) &&
+			(slices.Contains(rule.Actions, access.ActionRead) || slices.Contains(rule.Actions, access.Any))
+	})
 }
 
 // nothing is a null.

@@ -22,9 +22,25 @@ type attempt struct {
 	found bool
 }
 
+// What is written is just what the engine allows, of rows that the view shows. Where a rule wants approval of lists that are
+// covered narrowly, the view shows nothing: writes of such rows are fewer, and never more.
 func TestWritesAndTheEngineAgree(t *testing.T) {
-	const records = 60
+	const most = 16
 	random := accesstest.Random(t)
+	done, asked := 0, 0
+	for i := 0; i < most && done < 10; i++ {
+		written := writtenInWorld(t, random, accesstest.Questions(t)/40)
+		done, asked = done+written, asked+accesstest.Questions(t)/40
+	}
+	t.Logf("%d written of %d", done, asked)
+	if done == 0 || done == asked {
+		t.Error("the worlds ask too little")
+	}
+}
+
+func writtenInWorld(t *testing.T, random *rand.Rand, questions int) (done int) {
+	t.Helper()
+	const records = 60
 	d := accesstest.NewWorld(random, accesstest.Small)
 	object := d.ObjectTypes[0]
 	object.Storage = worldStorage("crm.object_0")
@@ -35,8 +51,8 @@ func TestWritesAndTheEngineAgree(t *testing.T) {
 	}
 	c.enforced(t)
 	policy := access.NewPolicy(c.facts)
-	done, asked := 0, accesstest.Questions(t)/40
-	for range asked {
+	narrowly := c.asksNarrowly(object.Name)
+	for range questions {
 		now, request := accesstest.NewQuestion(random, d)
 		if request.Context.ApprovedBy = nil; random.IntN(2) == 0 {
 			request.Context = access.Context{Channel: "web", Device: "managed", Reason: "because", Rows: new(int64), Used: new(int64), Owned: new(int64)}
@@ -55,17 +71,14 @@ func TestWritesAndTheEngineAgree(t *testing.T) {
 			want = want && listed(&filter, object, record)
 		}
 		got := c.attempted(t, &a)
-		if got != want {
+		if got != want && (got || !a.found || !narrowly) {
 			t.Fatalf("at %s, user %s, %s %v: written %t, want %t", now, request.User, a.statement, a.args, got, want)
 		}
 		if got {
 			done++
 		}
 	}
-	t.Logf("%d written of %d", done, asked)
-	if done == 0 || done == asked {
-		t.Error("the worlds ask too little")
-	}
+	return done
 }
 
 func newAttempt(random *rand.Rand, d access.Declarations, user string, context *access.Context, record *access.Record) attempt {
