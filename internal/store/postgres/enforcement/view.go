@@ -77,9 +77,11 @@ func (p *Plan) mask(f *access.FieldFact) string {
 	case isText(kind):
 		return fmt.Sprintf("crm_access.masked(%s::text, %s, %d, %d)", column, literal(f.Mask.Type), f.Mask.KeepFirst, f.Mask.KeepLast)
 	case f.Mask.Type == "Year" && kind == "date":
-		return "date_trunc('year', " + column + ")::date"
-	case f.Mask.Type == "Year" && (kind == "timestamp" || kind == "timestamptz"):
+		return "date_trunc('year', " + column + "::timestamp)::date"
+	case f.Mask.Type == "Year" && kind == "timestamp":
 		return "date_trunc('year', " + column + ")"
+	case f.Mask.Type == "Year" && kind == "timestamptz": // not in the session's time zone, whose choice would tell the instant
+		return "date_trunc('year', " + column + ", 'UTC')"
 	}
 	return "NULL"
 }
