@@ -137,7 +137,7 @@ const (
 	ReasonTableMissing = "TableMissing"
 	// ReasonColumnUnsuited: a column's type or collation cannot be compared as decisions compare.
 	ReasonColumnUnsuited = "ColumnUnsuited"
-	// ReasonTableShared: another object or tenant has the same rows.
+	// ReasonTableShared: another object or tenant, or another relation, has the same rows.
 	ReasonTableShared = "TableShared"
 	// ReasonForeignPolicy: somebody else's policy would show more.
 	ReasonForeignPolicy = "ForeignPolicy"

@@ -26,9 +26,9 @@ const (
 	EnforcedWaiting EnforcedReason = "TableBusy"
 	// EnforcedNoTable: the table, or a column of it, is not there.
 	EnforcedNoTable EnforcedReason = "TableMissing"
-	// EnforcedUnsuited: a column's type or collation cannot be compared as decisions compare.
+	// EnforcedUnsuited: a column's type or collation cannot be compared as decisions compare, in every session alike.
 	EnforcedUnsuited EnforcedReason = "ColumnUnsuited"
-	// EnforcedShared: another object or tenant has the same rows.
+	// EnforcedShared: another object or tenant, or another relation, has the same rows.
 	EnforcedShared EnforcedReason = "TableShared"
 	// EnforcedForeign: somebody else's policy would show more.
 	EnforcedForeign EnforcedReason = "ForeignPolicy"

@@ -16,6 +16,13 @@ const (
 	findTable = `
 SELECT c.relkind IN ('r', 'p') FROM pg_class AS c WHERE c.oid = to_regclass($1)`
 
+	// A policy binds a relation that is named in the query: of the same rows, asked of another one, it says nothing.
+	findRelations = `
+SELECT CASE WHEN c.relkind = 'p' THEN 'is partitioned' WHEN c.relispartition THEN 'is a partition' ELSE 'has inheritance children or parents' END
+FROM pg_class AS c
+WHERE c.oid = to_regclass($1)
+    AND (c.relkind = 'p' OR c.relispartition OR EXISTS (SELECT FROM pg_inherits AS i WHERE c.oid IN (i.inhrelid, i.inhparent)))`
+
 	// A collation that is not deterministic takes two names for one.
 	readColumns = `
 SELECT a.attname::text, t.typname::text, coalesce(c.collisdeterministic, true)
@@ -24,11 +31,12 @@ JOIN pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
 WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped`
 
-	// The roles that are not there, or that policies do not bind.
+	// The roles that are not there, or that policies do not bind: as themselves, or as a role that SET ROLE makes of them.
 	unsuitedRoles = `
 SELECT n.name FROM unnest($2::text[]) AS n (name)
 LEFT JOIN pg_roles AS r ON r.rolname = n.name
-WHERE r.oid IS NULL OR r.rolsuper OR r.rolbypassrls
+WHERE r.oid IS NULL
+    OR EXISTS (SELECT FROM pg_roles AS m WHERE pg_has_role(r.oid, m.oid, 'MEMBER') AND (m.rolsuper OR m.rolbypassrls))
     OR pg_has_role(r.oid, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = to_regclass($1)), 'MEMBER')
     OR pg_has_role(r.oid, current_user, 'MEMBER')
     OR n.name <> $3 AND pg_has_role(r.oid, $3, 'MEMBER')`
@@ -49,13 +57,23 @@ WHERE s.table_name = $3 AND (s.tenant, s.object) <> ($1, $2)
         SELECT FROM crm_access.enforcement AS e WHERE e.tenant = s.tenant AND e.object = s.object AND e.table_name = s.table_name))
 LIMIT 1`
 
-	// Rights that nobody here has granted: by PUBLIC, or by another role.
+	// Rights that nobody here has granted: by PUBLIC, or by another role that the application's inherits from or can become.
+	// REFERENCES tells which values there are, whoever may see them; a trigger runs as whoever writes.
 	heldRights = `
-SELECT n.name || ' ' || lower(k.kind) || ' ' || a.attname
-FROM unnest($2::text[]) AS n (name), pg_attribute AS a, (VALUES ('SELECT'), ('UPDATE')) AS k (kind)
+WITH role AS (
+    SELECT m.oid, n.name || CASE WHEN m.rolname = n.name THEN '' ELSE ' as ' || m.rolname END AS name
+    FROM unnest($2::text[]) AS n (name), pg_roles AS m WHERE pg_has_role(n.name, m.oid, 'MEMBER')
+)
+SELECT r.name || ' ' || lower(k.kind) || ' ' || a.attname
+FROM role AS r, pg_attribute AS a, (VALUES ('SELECT'), ('UPDATE')) AS k (kind)
 WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
-    AND has_column_privilege(n.name, a.attrelid, a.attnum, k.kind)
+    AND has_column_privilege(r.oid, a.attrelid, a.attnum, k.kind)
     AND (k.kind = 'SELECT' AND a.attname <> ALL ($3::text[]) OR k.kind = 'UPDATE' AND a.attname <> ALL ($4::text[]))
+UNION ALL
+SELECT r.name || ' ' || lower(k.kind) FROM role AS r, (VALUES ('TRUNCATE'), ('TRIGGER')) AS k (kind)
+WHERE has_table_privilege(r.oid, to_regclass($1)::oid, k.kind)
+UNION ALL
+SELECT r.name || ' references' FROM role AS r WHERE has_any_column_privilege(r.oid, to_regclass($1)::oid, 'REFERENCES')
 ORDER BY 1 LIMIT 1`
 
 	// What the catalogue says of all that was made.
@@ -75,6 +93,10 @@ SELECT md5(coalesce(string_agg(said, '|' ORDER BY said), '')) FROM (
     WHERE t.tgrelid = to_regclass($2) OR t.tgrelid = to_regclass($1) AND t.tgname = ANY ($4::text[])
 ) AS c`
 )
+
+// steady are the types whose values read alike in every session: none follows a setting such as the time zone or the
+// number of a float's digits, so that a condition means the same to whoever asks and to the engine.
+var steady = []string{"text", "varchar", "bool", "int2", "int4", "int8", "numeric", "uuid", "date", "timestamp", "_text"}
 
 // inspected is what the catalogue says of a table.
 type inspected struct {
@@ -96,7 +118,7 @@ func inspect(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (inspected,
 	if err != nil || unsuited.Reason != "" {
 		return table, unsuited, err
 	}
-	for _, look := range []func(context.Context, pgx.Tx, *enforcement.Plan) (store.Enforced, error){rolesBound, noForeignPolicy, rowsOfItsOwn} {
+	for _, look := range []func(context.Context, pgx.Tx, *enforcement.Plan) (store.Enforced, error){noRelation, rolesBound, noForeignPolicy, rowsOfItsOwn} {
 		if obstacle, err := look(ctx, tx, plan); err != nil || obstacle.Reason != "" {
 			return table, obstacle, err
 		}
@@ -137,13 +159,28 @@ func (t *inspected) read(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan)
 		kinds  []string
 	}{
 		{s.OwnerColumn, []string{"text", "varchar"}}, {s.DepartmentColumn, []string{"text", "varchar"}}, {s.CreatorColumn, []string{"text", "varchar"}},
-		{s.ParticipantsColumn, []string{"_text"}}, {s.IDColumn, []string{"text", "varchar", "int2", "int4", "int8", "uuid"}},
+		{s.TenantColumn, []string{"text", "varchar"}}, {s.ParticipantsColumn, []string{"_text"}}, {s.IDColumn, []string{"text", "varchar", "int2", "int4", "int8", "uuid"}},
 	} {
 		if c.column != "" && !slices.Contains(c.kinds, t.types[c.column]) {
 			return obstacle(store.EnforcedUnsuited, "column %s of table %s is of type %s: want %s", c.column, s.Table, t.types[c.column], strings.Join(c.kinds, " or ")), nil
 		}
 	}
+	for _, column := range plan.Columns() {
+		if !slices.Contains(steady, t.types[column]) {
+			return obstacle(store.EnforcedUnsuited, "column %s of table %s is of type %s, which a condition may read differently in each session: want %s",
+				column, s.Table, t.types[column], strings.Join(steady, " or ")), nil
+		}
+	}
 	return store.Enforced{}, nil
+}
+
+// noRelation refuses a table whose rows another relation shows, too, or that shows another's.
+func noRelation(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (store.Enforced, error) {
+	related, err := listOf[string](ctx, tx, findRelations, enforcement.Table(plan.Storage.Table))
+	if err != nil || len(related) == 0 {
+		return store.Enforced{}, err
+	}
+	return obstacle(store.EnforcedShared, "table %s %s: its rows can be had from a relation that no policy binds; keep them in one plain table", plan.Storage.Table, related[0]), nil
 }
 
 func rolesBound(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (store.Enforced, error) {
@@ -151,7 +188,7 @@ func rolesBound(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (store.E
 	if err != nil || len(roles) == 0 {
 		return store.Enforced{}, err
 	}
-	return obstacle(store.EnforcedRole, "role %s does not exist, or policies do not bind it: it must be no superuser, not BYPASSRLS, and no member of the role that owns table %s, of the operator's, or of %s",
+	return obstacle(store.EnforcedRole, "role %s does not exist, or policies do not bind it: it must be no superuser, not BYPASSRLS, and no member of such a role, of the one that owns table %s, of the operator's, or of %s",
 		roles[0], plan.Storage.Table, plan.ViewOwner), nil
 }
 
@@ -173,7 +210,7 @@ func rowsOfItsOwn(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (store
 		s.Table, others[0]), nil
 }
 
-// heldElsewhere names a right to a column that an application role has though nobody here has granted it.
+// heldElsewhere names a right to the table that an application role has though nobody here has granted it.
 func heldElsewhere(ctx context.Context, tx pgx.Tx, plan *enforcement.Plan) (string, error) {
 	held, err := listOf[string](ctx, tx, heldRights, enforcement.Table(plan.Storage.Table), plan.Roles, plan.Direct(), plan.Writable())
 	if err != nil || len(held) == 0 {
