@@ -26,8 +26,10 @@ func (p *Plan) policies() []string {
 	statements = append(statements, fmt.Sprintf("CREATE POLICY %s ON %s FOR SELECT TO %s USING (%s)", p.policy("view"), table, quoted(p.ViewOwner), p.covered(access.ActionRead, "NULL")))
 	create("select", "USING ("+p.covered(access.ActionRead, p.directly())+")")
 	create("insert", "WITH CHECK ("+p.ours()+")")
-	create("update", "USING ("+p.covered(access.ActionUpdate, "NULL")+") WITH CHECK ("+p.ours()+")")
-	create("delete", "USING ("+p.covered("delete", "NULL")+")")
+	// PostgreSQL asks the policy for SELECT only of a statement that reads: one without WHERE would tell of rows that are not shown.
+	shown := " AND (" + p.covered(access.ActionRead, p.directly()) + ")"
+	create("update", "USING (("+p.covered(access.ActionUpdate, "NULL")+")"+shown+") WITH CHECK ("+p.ours()+")")
+	create("delete", "USING (("+p.covered("delete", "NULL")+")"+shown+")")
 	return statements
 }
 
