@@ -70,7 +70,7 @@ CREATE INDEX ON crm.customer (owner_id); CREATE INDEX ON crm.customer (dept);
 VACUUM ANALYZE crm.customer;`
 
 // TestEnforcementCosts compares what the application asks of the tables that enforce with what a CRM would ask that writes
-// its own WHERE, in interleaved pairs. It runs where CRMACCESS_BENCH is set: `make bench-enforcement`.
+// its own WHERE, in interleaved pairs. It runs where CRMACCESS_BENCH is set (docs/performance.md has the command).
 func TestEnforcementCosts(t *testing.T) {
 	if os.Getenv("CRMACCESS_BENCH") == "" {
 		t.Skip("measures time: set CRMACCESS_BENCH")
