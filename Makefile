@@ -16,7 +16,7 @@ QUESTIONS ?= 1000000
 ONLY ?=
 
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
-GO_TEST = go test -p $(PARALLEL) -timeout 20m
+GO_TEST = go test -p $(PARALLEL) -timeout 30m
 # Packages with goroutines of their own, where the race detector pays.
 RACE_PACKAGES := ./internal/... ./controllers/...
 
