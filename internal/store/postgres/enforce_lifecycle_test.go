@@ -194,6 +194,7 @@ func TestAnOperatorWithoutRightsSaysWhichItNeeds(t *testing.T) {
 	name := c.hand.Config().Database
 	operator := "crm_op_" + name
 	c.must(t, fmt.Sprintf(`CREATE ROLE %[1]s LOGIN PASSWORD 'strong'; GRANT USAGE ON SCHEMA crm_access TO %[1]s; GRANT ALL ON ALL TABLES IN SCHEMA crm_access TO %[1]s;
+		GRANT EXECUTE ON FUNCTION crm_access.guard_row(), crm_access.write_row() TO %[1]s;
 		GRANT USAGE ON SCHEMA crm TO %[1]s; CREATE ROLE %[1]s_tables; ALTER TABLE crm.customer OWNER TO %[1]s_tables; GRANT USAGE, CREATE ON SCHEMA crm TO %[1]s_tables`, operator))
 	t.Cleanup(func() {
 		server.Psql(t, c.dsn, fmt.Sprintf(`REASSIGN OWNED BY %[1]s, %[1]s_tables TO postgres; DROP OWNED BY %[1]s, %[1]s_tables; DROP ROLE %[1]s, %[1]s_tables`, operator))
