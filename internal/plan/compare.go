@@ -1,0 +1,110 @@
+package plan
+
+import (
+	"reflect"
+	"sync"
+
+	"github.com/crmaccess/crm-access-operator/internal/access"
+)
+
+// Compare says what changes from base to head for whoever asks at options.At or later. It is nil where nothing does.
+func Compare(base, head State, options Options) *Tenant {
+	c := newComparison(base, head, options)
+	t := &Tenant{Changes: c.changes()}
+	if len(t.Changes) == 0 {
+		return nil
+	}
+	return t
+}
+
+// comparison is one tenant under comparison.
+type comparison struct {
+	options    Options
+	base, head *side
+	// changed are the declarations whose content differs, in whatever files they stand.
+	changed map[access.Ref]Verb
+}
+
+// side is one of the two states with what it comes to. Its facts are without what has ended by Options.At.
+type side struct {
+	State
+	access.Resolution
+
+	users   map[string]*access.UserFact     // by name
+	holders map[string][]*access.HolderFact // by user, those that no revocation ends
+	tuples  map[string][]*access.TupleFact  // by bundle, those that no revocation ends
+}
+
+func newComparison(base, head State, options Options) *comparison {
+	c := &comparison{options: options}
+	var both sync.WaitGroup
+	both.Go(func() { c.base = newSide(base, options) })
+	both.Go(func() { c.head = newSide(head, options) })
+	both.Wait()
+	c.changed = changedDeclarations(base.Declarations, head.Declarations)
+	return c
+}
+
+func newSide(state State, options Options) *side {
+	s := &side{State: state, Resolution: access.Resolve(state.Declarations)}
+	s.Facts = s.Facts.WithoutEnded(options.At)
+	s.users = make(map[string]*access.UserFact, len(s.Facts.Users))
+	for i := range s.Facts.Users {
+		s.users[s.Facts.Users[i].User] = &s.Facts.Users[i]
+	}
+	s.holders = make(map[string][]*access.HolderFact, len(s.Facts.Users))
+	for i := range s.Facts.Holders {
+		if h := &s.Facts.Holders[i]; h.RevokedBy == "" {
+			s.holders[h.User] = append(s.holders[h.User], h)
+		}
+	}
+	s.tuples = make(map[string][]*access.TupleFact, len(s.Declarations.Roles))
+	for i := range s.Facts.Tuples {
+		if t := &s.Facts.Tuples[i]; t.RevokedBy == "" {
+			s.tuples[t.Bundle] = append(s.tuples[t.Bundle], t)
+		}
+	}
+	return s
+}
+
+// isActive says whether the account is there and may have access at all.
+func (s *side) isActive(user string) bool {
+	u := s.users[user]
+	return u != nil && u.State == access.StateActive && u.RevokedBy == ""
+}
+
+// changedDeclarations compares what is declared, name by name.
+func changedDeclarations(base, head access.Declarations) map[access.Ref]Verb {
+	changed := make(map[access.Ref]Verb)
+	compareDeclared(changed, access.KindObjectType, base.ObjectTypes, head.ObjectTypes, func(d *access.ObjectType) string { return d.Name })
+	compareDeclared(changed, access.KindDepartment, base.Departments, head.Departments, func(d *access.Department) string { return d.Name })
+	compareDeclared(changed, access.KindUser, base.Users, head.Users, func(d *access.User) string { return d.Name })
+	compareDeclared(changed, access.KindRole, base.Roles, head.Roles, func(d *access.Role) string { return d.Name })
+	compareDeclared(changed, access.KindUserBinding, base.UserBindings, head.UserBindings, func(d *access.UserBinding) string { return d.Name })
+	compareDeclared(changed, access.KindTemporaryGrant, base.TemporaryGrants, head.TemporaryGrants, func(d *access.TemporaryGrant) string { return d.Name })
+	compareDeclared(changed, access.KindGuardrail, base.Guardrails, head.Guardrails, func(d *access.Guardrail) string { return d.Name })
+	compareDeclared(changed, access.KindApproval, base.Approvals, head.Approvals, func(d *access.Approval) string { return d.Name })
+	compareDeclared(changed, access.KindRevocation, base.Revocations, head.Revocations, func(d *access.Revocation) string { return d.Name })
+	return changed
+}
+
+func compareDeclared[D any](changed map[access.Ref]Verb, kind access.Kind, base, head []*D, nameOf func(*D) string) {
+	before := make(map[string]*D, len(base))
+	for _, d := range base {
+		before[nameOf(d)] = d
+	}
+	for _, d := range head {
+		name := nameOf(d)
+		was, there := before[name]
+		switch {
+		case !there:
+			changed[access.Ref{Kind: kind, Name: name}] = Added
+		case was != d && !reflect.DeepEqual(was, d):
+			changed[access.Ref{Kind: kind, Name: name}] = Changed
+		}
+		delete(before, name)
+	}
+	for name := range before {
+		changed[access.Ref{Kind: kind, Name: name}] = Removed
+	}
+}
