@@ -7,6 +7,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
+	"github.com/crmaccess/crm-access-operator/internal/terminal"
 )
 
 // answer is what can prints, wherever it comes from.
@@ -47,7 +48,7 @@ func (a *answer) exitCode(q *canQuestion) int {
 
 func (a *answer) print(w io.Writer, q *canQuestion, o *canOptions) error {
 	if o.output == "json" {
-		return printJSON(w, a.document(q, o))
+		return terminal.WriteJSON(w, a.document(q, o))
 	}
 	printLine(w, "%s", a.word(q))
 	for _, cause := range a.causes {

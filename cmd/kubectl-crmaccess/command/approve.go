@@ -16,6 +16,7 @@ import (
 	"github.com/crmaccess/crm-access-operator/api/v1alpha1"
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/manifest"
+	"github.com/crmaccess/crm-access-operator/internal/terminal"
 )
 
 type approveOptions struct {
@@ -315,8 +316,8 @@ func printManifests[O v1alpha1.Object](w io.Writer, objects []O) error {
 		if i > 0 {
 			_, _ = io.WriteString(w, "---\n") // as in printLine
 		}
-		if strings.ContainsFunc(string(text), func(r rune) bool { return r != '\n' && !shows(r) }) {
-			if err := printJSON(w, content); err != nil {
+		if strings.ContainsFunc(string(text), func(r rune) bool { return r != '\n' && !terminal.Shows(r) }) {
+			if err := terminal.WriteJSON(w, content); err != nil {
 				return err
 			}
 			continue

@@ -15,6 +15,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
+	"github.com/crmaccess/crm-access-operator/internal/terminal"
 )
 
 const (
@@ -201,7 +202,7 @@ func (s *serverAsker) read(q *canQuestion, response *http.Response) (*answer, er
 		if json.Unmarshal(content, &problem) != nil || problem.Error == "" {
 			problem.Error = "this is not a decision API; check --server"
 		}
-		return nil, fmt.Errorf("%s answers %s: %s", s.address, response.Status, printable(problem.Error))
+		return nil, fmt.Errorf("%s answers %s: %s", s.address, response.Status, terminal.Printable(problem.Error))
 	}
 	var reply decisionapi.Reply
 	if err := json.Unmarshal(content, &reply); err != nil || reply.Context == nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/internal/lint"
 	"github.com/crmaccess/crm-access-operator/internal/manifest"
+	"github.com/crmaccess/crm-access-operator/internal/terminal"
 )
 
 func newLint(env *Environment) *cobra.Command {
@@ -42,7 +43,7 @@ func runLint(env *Environment, dir, output string) error {
 	locator := newLocator(os.ReadFile)
 	report := lint.Check(tree, faults, locator.locate)
 	if output == "json" {
-		if err := printJSON(env.Out, report); err != nil {
+		if err := terminal.WriteJSON(env.Out, report); err != nil {
 			return err
 		}
 	} else {

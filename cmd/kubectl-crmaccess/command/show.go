@@ -13,6 +13,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/terminal"
 )
 
 type showOptions struct {
@@ -65,7 +66,7 @@ func runShow(cmd *cobra.Command, env *Environment, o *showOptions, name string) 
 	}
 	s := newShown(declared, access.Resolve(declared), declared.Users[i], now)
 	if o.output == "json" {
-		return printJSON(env.Out, s)
+		return terminal.WriteJSON(env.Out, s)
 	}
 	s.print(env.Out)
 	return nil
@@ -256,5 +257,5 @@ func (s *shown) printAccess(w io.Writer) {
 			cmp.Or(strings.Join(e.Fields, "; "), "-"), cmp.Or(e.Until, "-"), by,
 		}
 	}
-	printTable(w, []string{"OBJECT", "ACTIONS", "REACH", "FIELDS", "UNTIL", "BY"}, rows)
+	_ = terminal.WriteTable(w, []string{"OBJECT", "ACTIONS", "REACH", "FIELDS", "UNTIL", "BY"}, rows) // as in printLine
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/terminal"
 )
 
 func newWhoCan(env *Environment) *cobra.Command {
@@ -86,7 +87,7 @@ func runWhoCan(cmd *cobra.Command, env *Environment, o *canOptions, args []strin
 
 func printHolders(env *Environment, o *canOptions, holders []holder) error {
 	if o.output == "json" {
-		return printJSON(env.Out, map[string]any{"users": holders})
+		return terminal.WriteJSON(env.Out, map[string]any{"users": holders})
 	}
 	if len(holders) == 0 {
 		printLine(env.Out, "nobody")
@@ -100,6 +101,5 @@ func printHolders(env *Environment, o *canOptions, holders []holder) error {
 		}
 		rows = append(rows, []string{h.User, answer, strings.Join(h.Causes, "; ")})
 	}
-	printTable(env.Out, []string{"USER", "ANSWER", "BECAUSE"}, rows)
-	return nil
+	return terminal.WriteTable(env.Out, []string{"USER", "ANSWER", "BECAUSE"}, rows)
 }
