@@ -14,6 +14,8 @@ type Plan struct {
 	// At is the instant from which on access is compared; what ended before it is nobody's.
 	At      schedule.Instant
 	Tenants []*Tenant
+	// Rules are those that the changes were judged by, for reports that explain them.
+	Rules []Rule
 }
 
 // State is one side of a comparison: what is declared, and where each declaration stands.
@@ -133,22 +135,6 @@ const (
 	Changed Verb = "changed"
 )
 
-// Severity says how closely a reviewer should look.
-type Severity uint8
-
-// The severities, in ascending order.
-const (
-	Low Severity = iota
-	Medium
-	High
-	Critical
-)
-
-// String is the severity as rules and reports name it.
-func (s Severity) String() string {
-	return [...]string{"low", "medium", "high", "critical"}[s]
-}
-
 // Risk is what the rules say of a change.
 type Risk struct {
 	Severity Severity
@@ -164,6 +150,9 @@ type RuleChange struct {
 	Sign      Sign
 	Risk      Risk
 	Guardrail string
+	// Held says that the guardrail is gone from head: a cluster keeps its rules in force all the same, until its removal is
+	// approved or released.
+	Held bool
 	// Before and After are the rule in words; empty where there is none.
 	Before, After string
 	// Object and Actions are what it is about; People are those whose answers differ for it.
@@ -178,9 +167,9 @@ type RuleChange struct {
 type PersonChange struct {
 	User        string
 	DisplayName string
-	// What is joins, leaves, returns, moves, reports: what happens to the account.
+	// What happens to the account: one of the constants below.
 	What string
-	// From and To are the departments, state or manager before and after.
+	// From and To are the departments, state, manager or logins before and after.
 	From, To string
 	Risk     Risk
 	Causes   []Cause

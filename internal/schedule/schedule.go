@@ -54,6 +54,18 @@ func (w Window) Ended(now Instant) bool { return w.NotAfter <= now }
 // Empty says whether no instant lies in the window.
 func (w Window) Empty() bool { return w.NotAfter <= w.NotBefore }
 
+// Words is the window as people say it.
+func (w Window) Words() string {
+	from, until := "from now on", "without an end"
+	if w.NotBefore != Always {
+		from = "from " + w.NotBefore.String()
+	}
+	if w.NotAfter != Forever {
+		until = "until " + w.NotAfter.String()
+	}
+	return from + ", " + until
+}
+
 // Next is the first bound of the window after now, or Forever.
 func (w Window) Next(now Instant) Instant {
 	switch {

@@ -58,7 +58,7 @@ func (h *hearing) printAccess(w io.Writer, e *effect) error {
 	for _, t := range gives.Tuples {
 		printLine(w, "  %s", grantWords(t))
 	}
-	printLine(w, "%s", windowWords(gives.Window))
+	printLine(w, "%s", gives.Window.Words())
 	printLine(w, "reason: %s", cmp.Or(gives.Reason, "none given"))
 	printLine(w, "requested by: %s", cmp.Or(h.person(gives.RequestedBy), "nobody named"))
 	printLine(w, "%s asks for %s: %d so far, from %s", askerWords(a.Rule), counted(a.Needed, "approval"), a.Have, fromWords(a))
@@ -91,7 +91,7 @@ func (h *hearing) printEnd(w io.Writer, e *effect) {
 		if h.target.Kind == access.KindGuardrail && access.EffectDigest(g.RemovalDocument()) == e.digest {
 			printLine(w, "lets these rules go:")
 			for i := range g.Rules {
-				printLine(w, "  %s", guardrailWords(&g.Rules[i]))
+				printLine(w, "  %s", g.Rules[i].Words())
 			}
 			return
 		}

@@ -105,7 +105,7 @@ func rulesAbout(facts access.Facts, held []access.Entitlement) (rules []shownRul
 	})
 	for i := range guardrails {
 		if g := &guardrails[i]; isAbout(&g.Rule, facts, held) {
-			rules = append(rules, shownRule{g.Owner.Name, guardrailWords(&g.Rule)})
+			rules = append(rules, shownRule{g.Owner.Name, g.Rule.Words()})
 		}
 	}
 	return rules
