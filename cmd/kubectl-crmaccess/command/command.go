@@ -79,7 +79,7 @@ Exit codes: 0 allow or fine, 1 deny or none (lint: errors), 2 the question could
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, "%w", err) })
-	root.AddCommand(newCan(env), newWhoCan(env), newShow(env), newLint(env), newApprove(env), newRevoke(env), newRetire(env), newServe(env), newVersion(env))
+	root.AddCommand(newCan(env), newWhoCan(env), newShow(env), newLint(env), newFmt(env), newApprove(env), newRevoke(env), newRetire(env), newServe(env), newVersion(env))
 	return root
 }
 
