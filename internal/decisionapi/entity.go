@@ -73,43 +73,6 @@ const (
 	formReference
 )
 
-// spare is memory for what most bodies hold once. Of what comes again each has its own.
-type spare struct {
-	subject       spareOf[subject]
-	action        spareOf[action]
-	resource      spareOf[resource]
-	circumstances spareOf[circumstances]
-	properties    [8]property
-	taken         bool // the properties are
-}
-
-type spareOf[T any] struct {
-	value T
-	taken bool
-}
-
-func (s *spareOf[T]) take() *T {
-	if s.taken {
-		return new(T)
-	}
-	var empty T
-	s.taken, s.value = true, empty
-	return &s.value
-}
-
-// giveBack lets everything be taken again.
-func (s *spare) giveBack() {
-	s.subject.taken, s.action.taken, s.resource.taken, s.circumstances.taken, s.taken = false, false, false, false, false
-}
-
-func (s *spare) takeProperties() []property {
-	if s.taken {
-		return make([]property, 0, 4)
-	}
-	s.taken = true
-	return s.properties[:0]
-}
-
 // apart reads something whose faults are its own.
 func (r *reader) apart(read func()) error {
 	before := r.fault
@@ -121,8 +84,8 @@ func (r *reader) apart(read func()) error {
 }
 
 func (r *reader) subject() *subject {
-	if r.kind() == 'n' {
-		r.raw()
+	if r.kind() == kindNull {
+		r.scalar()
 		return nil
 	}
 	s := r.spare.subject.take()
@@ -152,8 +115,8 @@ func (r *reader) issuer() (issuer string) {
 }
 
 func (r *reader) action() *action {
-	if r.kind() == 'n' {
-		r.raw()
+	if r.kind() == kindNull {
+		r.scalar()
 		return nil
 	}
 	a := r.spare.action.take()
@@ -171,8 +134,8 @@ func (r *reader) action() *action {
 }
 
 func (r *reader) resource() *resource {
-	if r.kind() == 'n' {
-		r.raw()
+	if r.kind() == kindNull {
+		r.scalar()
 		return nil
 	}
 	s := r.spare.resource.take()
@@ -193,8 +156,8 @@ func (r *reader) resource() *resource {
 }
 
 func (r *reader) circumstances(options *Options) *circumstances {
-	if r.kind() == 'n' {
-		r.raw()
+	if r.kind() == kindNull {
+		r.scalar()
 		return nil
 	}
 	c := r.spare.circumstances.take()
@@ -236,7 +199,7 @@ const maxApprovals = 16
 
 // approvals reads the id of a request, or a list of them.
 func (r *reader) approvals() (ids []string) {
-	if r.kind() == '"' {
+	if r.kind() == kindText {
 		ids = []string{r.text()}
 	} else {
 		ids = r.texts()
@@ -263,7 +226,7 @@ func (r *reader) target(c *access.Context) {
 func (r *reader) properties() (list []property) {
 	for name := range r.members() {
 		if list == nil {
-			list = r.spare.takeProperties()
+			list = r.spare.properties.list()
 		}
 		list = append(list, property{name: name})
 		p := &list[len(list)-1]
@@ -277,18 +240,18 @@ func (r *reader) properties() (list []property) {
 // property reads a value as manifest.AttributeValues reads that of a record in a file.
 func (r *reader) property(p *property) {
 	switch r.kind() {
-	case '"':
+	case kindText:
 		p.form, p.text = formText, r.text()
-	case 't', 'f':
-		p.form, p.text = formScalar, r.raw()
-	case '0':
+	case kindTrue, kindFalse:
+		p.form, p.text = formScalar, r.scalar()
+	case kindNumber:
 		p.form, p.text = formScalar, r.number()
-	case '[':
+	case kindList:
 		p.form, p.more = formList, &propertyMore{texts: r.attributeList()}
-	case '{':
+	case kindObject:
 		p.form, p.more = formReference, &propertyMore{record: r.properties()}
 	default:
-		r.raw()
+		r.scalar()
 	}
 }
 
@@ -308,7 +271,7 @@ func (p *property) texts() []string {
 
 // number is a number as it is compared. One that would have to be rounded is none: it would be another.
 func (r *reader) number() string {
-	raw := r.raw()
+	raw := r.scalar()
 	whole, broken, err := numberOf(raw)
 	switch {
 	case err != nil:
@@ -339,7 +302,7 @@ func equalNumbers(raw, text string, value float64) bool {
 
 func (r *reader) attributeList() (list []string) {
 	for range r.elements() {
-		if r.kind() != '"' {
+		if r.kind() != kindText {
 			r.refuse("a list holds texts only")
 			continue
 		}

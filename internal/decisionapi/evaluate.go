@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -122,23 +121,25 @@ func (a *asked) evaluations() (any, error) {
 
 func (a *asked) items() (items []item) {
 	r := a.body
-	if kind := r.kind(); kind != '[' && kind != 'n' {
+	if kind := r.kind(); kind != kindList && kind != kindNull {
 		r.refuse("want a list of questions")
 		return nil
 	}
+	items = r.spare.items[:0]
 	for i := range r.elements() {
 		items = append(items, item{})
 		one := &items[i]
-		if r.kind() != '{' {
+		if r.kind() != kindObject {
 			one.malformed = r.apart(func() { r.refuse("want an object") })
 			continue
 		}
-		r.within = len("/evaluations/") + len(strconv.Itoa(i))
+		r.within = len(r.path)
 		for name := range r.members() {
 			one.read(r, name, &a.options)
 		}
 		r.within = 0
 	}
+	r.spare.items = items
 	return items
 }
 

@@ -57,9 +57,9 @@ func (a *asked) readSearch() (*search, error) {
 		case "page":
 			s.page = a.body.page()
 		default:
-			from := a.body.tokens.InputOffset()
+			from := a.body.at
 			s.read(a.body, name, &a.options)
-			s.written[name] = a.body.body[from:a.body.tokens.InputOffset()]
+			s.written[name] = a.body.whole[from:a.body.at]
 		}
 	}
 	return s, a.body.end()
@@ -184,7 +184,7 @@ func (s *search) digest(searched, tenant string) string {
 	sum := sha256.New()
 	_, _ = fmt.Fprintf(sum, "%q %q", searched, tenant)
 	for _, name := range []string{"subject", "action", "resource", "context"} {
-		text := jsontext.Value(strings.TrimLeft(s.written[name], ": \t\r\n"))
+		text := jsontext.Value(s.written[name])
 		if text.Canonicalize() != nil {
 			text = nil // not given
 		}
