@@ -21,9 +21,6 @@ func (p *Policy) ActionMeant(object, action string, property func(name string) [
 // UserMeant is the user whom a question names: by name, or else by the subject or username of a login that no other user
 // has. Whom it does not know it leaves as named: such a user has no account.
 func (p *Policy) UserMeant(named string) string {
-	if named == "" {
-		return "" // nobody has that for a login
-	}
 	if _, known := p.users.find(named); known {
 		return named
 	}

@@ -169,7 +169,7 @@ func (a *asked) ask() (any, error) {
 		return nil, err
 	}
 	defer place.leave()
-	kept, err := facts.Ask(a.within(), a.tenant, request)
+	kept, err := facts.Ask(a.http.Context(), a.tenant, request)
 	if err != nil {
 		return nil, unkept(err)
 	}
@@ -285,7 +285,7 @@ func (a *asked) listRequests() (any, error) {
 	var requests []store.Request
 	switch role := a.http.URL.Query().Get("role"); role {
 	case roleSubject:
-		requests, err = facts.RequestsOf(a.within(), a.tenant, person, listed)
+		requests, err = facts.RequestsOf(a.http.Context(), a.tenant, person, listed)
 		err = unkeptOrNil(err)
 	case roleApprover:
 		requests, err = a.waitingFor(facts, person)
@@ -316,7 +316,7 @@ func (a *asked) waitingFor(facts Facts, person string) ([]store.Request, error) 
 	if err != nil {
 		return nil, err
 	}
-	all, err := facts.OpenRequests(a.within(), a.tenant, considered)
+	all, err := facts.OpenRequests(a.http.Context(), a.tenant, considered)
 	if err != nil {
 		return nil, unkept(err)
 	}
@@ -371,7 +371,7 @@ func (a *asked) answerRequest() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := facts.Requests(a.within(), a.tenant, []string{a.id})
+	found, err := facts.Requests(a.http.Context(), a.tenant, []string{a.id})
 	if err != nil {
 		return nil, unkept(err)
 	}
@@ -383,7 +383,7 @@ func (a *asked) answerRequest() (any, error) {
 		return nil, err
 	}
 	defer place.leave()
-	if err := facts.Answer(a.within(), a.tenant, a.id, store.Answer{Approver: person, Approves: *decision, Comment: comment}); err != nil {
+	if err := facts.Answer(a.http.Context(), a.tenant, a.id, store.Answer{Approver: person, Approves: *decision, Comment: comment}); err != nil {
 		return nil, unkept(err)
 	}
 	about := &access.Request{User: person, Action: found[0].Action, Object: found[0].Object, Record: &access.Record{ID: found[0].Record}}

@@ -73,6 +73,43 @@ const (
 	formReference
 )
 
+// spare is memory for what most bodies hold once. Of what comes again each has its own.
+type spare struct {
+	subject       spareOf[subject]
+	action        spareOf[action]
+	resource      spareOf[resource]
+	circumstances spareOf[circumstances]
+	properties    [8]property
+	taken         bool // the properties are
+}
+
+type spareOf[T any] struct {
+	value T
+	taken bool
+}
+
+func (s *spareOf[T]) take() *T {
+	if s.taken {
+		return new(T)
+	}
+	var empty T
+	s.taken, s.value = true, empty
+	return &s.value
+}
+
+// giveBack lets everything be taken again.
+func (s *spare) giveBack() {
+	s.subject.taken, s.action.taken, s.resource.taken, s.circumstances.taken, s.taken = false, false, false, false, false
+}
+
+func (s *spare) takeProperties() []property {
+	if s.taken {
+		return make([]property, 0, 4)
+	}
+	s.taken = true
+	return s.properties[:0]
+}
+
 // apart reads something whose faults are its own.
 func (r *reader) apart(read func()) error {
 	before := r.fault
@@ -84,8 +121,8 @@ func (r *reader) apart(read func()) error {
 }
 
 func (r *reader) subject() *subject {
-	if r.kind() == kindNull {
-		r.scalar()
+	if r.kind() == 'n' {
+		r.raw()
 		return nil
 	}
 	s := r.spare.subject.take()
@@ -115,8 +152,8 @@ func (r *reader) issuer() (issuer string) {
 }
 
 func (r *reader) action() *action {
-	if r.kind() == kindNull {
-		r.scalar()
+	if r.kind() == 'n' {
+		r.raw()
 		return nil
 	}
 	a := r.spare.action.take()
@@ -134,8 +171,8 @@ func (r *reader) action() *action {
 }
 
 func (r *reader) resource() *resource {
-	if r.kind() == kindNull {
-		r.scalar()
+	if r.kind() == 'n' {
+		r.raw()
 		return nil
 	}
 	s := r.spare.resource.take()
@@ -156,8 +193,8 @@ func (r *reader) resource() *resource {
 }
 
 func (r *reader) circumstances(options *Options) *circumstances {
-	if r.kind() == kindNull {
-		r.scalar()
+	if r.kind() == 'n' {
+		r.raw()
 		return nil
 	}
 	c := r.spare.circumstances.take()
@@ -199,7 +236,7 @@ const maxApprovals = 16
 
 // approvals reads the id of a request, or a list of them.
 func (r *reader) approvals() (ids []string) {
-	if r.kind() == kindText {
+	if r.kind() == '"' {
 		ids = []string{r.text()}
 	} else {
 		ids = r.texts()
@@ -226,7 +263,7 @@ func (r *reader) target(c *access.Context) {
 func (r *reader) properties() (list []property) {
 	for name := range r.members() {
 		if list == nil {
-			list = r.spare.properties.list()
+			list = r.spare.takeProperties()
 		}
 		list = append(list, property{name: name})
 		p := &list[len(list)-1]
@@ -240,18 +277,18 @@ func (r *reader) properties() (list []property) {
 // property reads a value as manifest.AttributeValues reads that of a record in a file.
 func (r *reader) property(p *property) {
 	switch r.kind() {
-	case kindText:
+	case '"':
 		p.form, p.text = formText, r.text()
-	case kindTrue, kindFalse:
-		p.form, p.text = formScalar, r.scalar()
-	case kindNumber:
+	case 't', 'f':
+		p.form, p.text = formScalar, r.raw()
+	case '0':
 		p.form, p.text = formScalar, r.number()
-	case kindList:
+	case '[':
 		p.form, p.more = formList, &propertyMore{texts: r.attributeList()}
-	case kindObject:
+	case '{':
 		p.form, p.more = formReference, &propertyMore{record: r.properties()}
 	default:
-		r.scalar()
+		r.raw()
 	}
 }
 
@@ -271,7 +308,7 @@ func (p *property) texts() []string {
 
 // number is a number as it is compared. One that would have to be rounded is none: it would be another.
 func (r *reader) number() string {
-	raw := r.scalar()
+	raw := r.raw()
 	whole, broken, err := numberOf(raw)
 	switch {
 	case err != nil:
@@ -302,7 +339,7 @@ func equalNumbers(raw, text string, value float64) bool {
 
 func (r *reader) attributeList() (list []string) {
 	for range r.elements() {
-		if r.kind() != kindText {
+		if r.kind() != '"' {
 			r.refuse("a list holds texts only")
 			continue
 		}

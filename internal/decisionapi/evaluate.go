@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -121,25 +122,23 @@ func (a *asked) evaluations() (any, error) {
 
 func (a *asked) items() (items []item) {
 	r := a.body
-	if kind := r.kind(); kind != kindList && kind != kindNull {
+	if kind := r.kind(); kind != '[' && kind != 'n' {
 		r.refuse("want a list of questions")
 		return nil
 	}
-	items = r.spare.items[:0]
 	for i := range r.elements() {
 		items = append(items, item{})
 		one := &items[i]
-		if r.kind() != kindObject {
+		if r.kind() != '{' {
 			one.malformed = r.apart(func() { r.refuse("want an object") })
 			continue
 		}
-		r.within = len(r.path)
+		r.within = len("/evaluations/") + len(strconv.Itoa(i))
 		for name := range r.members() {
 			one.read(r, name, &a.options)
 		}
 		r.within = 0
 	}
-	r.spare.items = items
 	return items
 }
 

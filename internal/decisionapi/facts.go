@@ -79,7 +79,7 @@ func (a *asked) bearer(facts Facts) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	keys, err := facts.TokenKeys(a.within(), a.tenant)
+	keys, err := facts.TokenKeys(a.http.Context(), a.tenant)
 	if err != nil {
 		return "", unkept(err)
 	}
@@ -172,7 +172,7 @@ func (a *asked) recall(e *entities, request *access.Request, now schedule.Instan
 		if err := a.countAsk(); err != nil {
 			return nil, err
 		}
-		if request.Context.UsedOf, err = facts.Used(a.within(), a.tenant, request.User, storeLimits(limits)); err != nil {
+		if request.Context.UsedOf, err = facts.Used(a.http.Context(), a.tenant, request.User, storeLimits(limits)); err != nil {
 			return nil, unkept(err)
 		}
 	}
@@ -182,7 +182,7 @@ func (a *asked) recall(e *entities, request *access.Request, now schedule.Instan
 	if err := a.countAsk(); err != nil {
 		return nil, err
 	}
-	requests, err := facts.Requests(a.within(), a.tenant, approvals)
+	requests, err := facts.Requests(a.http.Context(), a.tenant, approvals)
 	if err != nil {
 		return nil, unkept(err)
 	}

@@ -147,10 +147,6 @@ type asked struct {
 	looked map[recordKey]*access.Record
 	asks   int
 
-	// waiting ends with the patience for what others are asked; nil until somebody is.
-	waiting     context.Context
-	stopWaiting context.CancelFunc
-
 	instantKnown bool
 	instantNow   schedule.Instant
 	instantFault error
@@ -187,20 +183,17 @@ func (h *handler) answer(work *workspace, w http.ResponseWriter, r *http.Request
 		return nil, err
 	}
 	a.policy = a.snapshot.Policy
+	if a.snapshot.Records != nil || h.options.Facts != nil { // nothing else can take long
+		within, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		a.http = r.WithContext(within)
+	}
 	reply, err := answer(a)
 	if err != nil {
 		return nil, err
 	}
 	a.sign(w.Header())
 	return reply, nil
-}
-
-// within is the context that others are asked in: what they take too long for is answered without them.
-func (a *asked) within() context.Context {
-	if a.waiting == nil {
-		a.waiting, a.stopWaiting = context.WithTimeout(a.http.Context(), patience)
-	}
-	return a.waiting
 }
 
 // sign sets the headers that say what the answer was made from. The values share one piece of memory.

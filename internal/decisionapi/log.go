@@ -261,11 +261,11 @@ func (a *asked) logDecision(q *question, reply *Reply, now schedule.Instant) err
 	d.StandsFor = standsFor
 	if q.subjectType != subjectUser {
 		d.Effect, d.Reasons = access.Deny.String(), []string{"account"}
-		return l.add(a.within(), a.tenant, d)
+		return l.add(a.http.Context(), a.tenant, d)
 	}
 	effect, stage := a.policy.Judge(now, &q.request, make([]access.Level, len(q.request.Fields)))
 	d.Effect, d.Reasons = effect.String(), []string{stage.String()}
-	return l.add(a.within(), a.tenant, d)
+	return l.add(a.http.Context(), a.tenant, d)
 }
 
 // The reasons by which the log tells what was made from what was decided.
@@ -287,7 +287,7 @@ func (a *asked) placeInLog() (*logPlace, error) {
 	if _, err := a.now(); err != nil {
 		return nil, err
 	}
-	return a.options.Log.take(a.within(), a.tenant)
+	return a.options.Log.take(a.http.Context(), a.tenant)
 }
 
 // logMade logs what a person has made, ended, answered or used up; the reason says which.

@@ -1,8 +1,10 @@
 package decisionapi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strconv"
@@ -50,10 +52,10 @@ func (f *fault) Error() string {
 // What is no valid JSON ends the reading. What is valid and not what it should be is a fault: the first is kept, with its
 // place, and the reading goes on. end tells of both.
 type reader struct {
-	scanner
-	// path leads to the value that is being read, through the objects and lists around it.
-	path []step
-	// within is how many steps faults leave out: of one question among several, they are told within it.
+	tokens *jsontext.Decoder
+	source bytes.Buffer
+	body   string
+	// within is where faults are told from: of one question among several, within it.
 	within int
 
 	broken error
@@ -61,40 +63,39 @@ type reader struct {
 
 	values int
 	spare  spare
-	// names are those given so far, in NFC, in each of the objects that are being read: the innermost's come last.
-	names []string
+	// spelled are the names so far, beyond ASCII, of the objects being read: two may be one in NFC.
+	spelled []spelledName
 }
 
-// step leads to a member by its name, or to an element by its index.
-type step struct {
+type spelledName struct {
+	depth int
 	name  string
-	index int
 }
 
 // begin starts to read a body. The reader holds on to it until it is forgotten.
 func (r *reader) begin(body []byte) {
-	r.scanner = scanner{whole: string(body)}
-	if r.space(); r.at == len(r.whole) {
+	r.body = string(body)
+	if r.tokens == nil {
+		r.tokens = new(jsontext.Decoder)
+	}
+	r.source = *bytes.NewBuffer(body)
+	r.tokens.Reset(&r.source)
+	if len(bytes.TrimSpace(body)) == 0 {
 		r.broken = &fault{what: "the body is empty: send a JSON object with subject, action and resource"}
 	}
 }
 
 // forget lets go of the body that was read. What is spare is emptied when it is taken.
 func (r *reader) forget() {
-	clear(r.path[:cap(r.path)])
-	clear(r.names[:cap(r.names)])
-	r.scanner, r.within, r.broken, r.fault, r.values, r.path, r.names = scanner{}, 0, nil, nil, 0, r.path[:0], r.names[:0]
-	if cap(r.names) > keptNames {
-		r.names = nil
-	}
+	r.source, r.body, r.within, r.broken, r.fault, r.values, r.spelled = bytes.Buffer{}, "", 0, nil, nil, 0, r.spelled[:0]
 	r.spare.giveBack()
 }
 
 // end says what was wrong with the body, or nothing.
 func (r *reader) end() error {
 	if r.broken == nil {
-		if r.space(); r.at < len(r.whole) {
-			r.breakOff()
+		if _, err := r.tokens.ReadToken(); !errors.Is(err, io.EOF) {
+			r.breakOff(err)
 		}
 	}
 	if r.broken != nil {
@@ -111,37 +112,32 @@ func (r *reader) failf(format string, args ...any) {
 }
 
 // breakOff ends the reading: of broken JSON nothing is believed.
-func (r *reader) breakOff() {
-	if r.broken == nil {
-		r.broken = explain(r.whole)
-	}
-}
-
-// explain says what is wrong with a text that is no JSON, or not only.
-func explain(whole string) error {
-	tokens := jsontext.NewDecoder(strings.NewReader(whole))
-	_, err := tokens.ReadValue()
-	if err == nil {
-		_, err = tokens.ReadToken()
+func (r *reader) breakOff(err error) {
+	if r.broken != nil {
+		return
 	}
 	var syntax *jsontext.SyntacticError
+	var told *fault
 	switch {
+	case errors.As(err, &told):
+		r.broken = told
 	case err == nil:
-		return &fault{what: fmt.Sprintf("the body is no valid JSON at byte %d: something follows the object", tokens.InputOffset())}
+		r.broken = &fault{what: fmt.Sprintf("the body is no valid JSON at byte %d: something follows the object", r.tokens.InputOffset())}
 	case !errors.As(err, &syntax):
-		return &fault{what: "the body is no valid JSON: it ends too early"}
+		r.broken = &fault{what: "the body is no valid JSON: it ends too early"}
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		return &fault{shownPointer(syntax.JSONPointer), "given twice"}
+		r.broken = &fault{shownPointer(string(syntax.JSONPointer)), "given twice"}
+	default:
+		r.broken = r.syntaxFault(syntax)
 	}
-	return syntaxFault(whole, syntax)
 }
 
-func syntaxFault(whole string, syntax *jsontext.SyntacticError) error {
-	if at := invalidUTF8(whole); at >= 0 {
+func (r *reader) syntaxFault(syntax *jsontext.SyntacticError) error {
+	if at := invalidUTF8(r.body); at >= 0 {
 		return &fault{what: fmt.Sprintf("the body is not UTF-8 at byte %d", at)}
 	}
 	if strings.Contains(syntax.Err.Error(), "surrogate") {
-		return &fault{shownPointer(syntax.JSONPointer), "holds half of a surrogate pair"}
+		return &fault{shownPointer(string(syntax.JSONPointer)), "holds half of a surrogate pair"}
 	}
 	return &fault{what: fmt.Sprintf("the body is no valid JSON at byte %d: %v", syntax.ByteOffset+1, syntax.Err)}
 }
@@ -161,36 +157,40 @@ func invalidUTF8(body string) int {
 }
 
 // place is the path of the value that was read last.
-func (r *reader) place() string {
-	parts := make([]string, 0, len(r.path))
-	for _, step := range r.path[min(r.within, len(r.path)):] {
-		parts = append(parts, step.shown())
-	}
-	return strings.Join(parts, ".")
-}
-
-func (s step) shown() string {
-	if s.index >= 0 {
-		return strconv.Itoa(s.index)
-	}
-	return shown(s.name)
-}
+func (r *reader) place() string { return shownPointer(string(r.tokens.StackPointer())[r.within:]) }
 
 // shownPointer writes a JSON pointer as messages do: /subject/id is subject.id.
-func shownPointer(pointer jsontext.Pointer) string {
-	var parts []string
-	for part := range pointer.Tokens() {
-		parts = append(parts, shown(part))
+func shownPointer(pointer string) string {
+	var path strings.Builder
+	for part := range jsontext.Pointer(pointer).Tokens() {
+		if path.Len() > 0 {
+			path.WriteByte('.')
+		}
+		path.WriteString(shown(part))
 	}
-	return strings.Join(parts, ".")
+	return path.String()
 }
 
-// kind is that of the value that comes next; kindNone where there is none.
-func (r *reader) kind() byte {
+// kind is that of the value that comes next: one of n t f " 0 { [, or another where there is none.
+func (r *reader) kind() jsontext.Kind {
 	if r.broken != nil {
-		return kindNone
+		return jsontext.KindInvalid
 	}
-	return r.scanner.kind()
+	return r.tokens.PeekKind()
+}
+
+// token reads what comes next, which is counted where it is a value.
+func (r *reader) token() {
+	if r.broken != nil {
+		return
+	}
+	token, err := r.tokens.ReadToken()
+	switch {
+	case err != nil:
+		r.breakOff(err)
+	case token.Kind() != '}' && token.Kind() != ']':
+		r.count(r.tokens.StackDepth())
+	}
 }
 
 // count counts a value, at the depth that reading it leads to.
@@ -203,116 +203,88 @@ func (r *reader) count(depth int) {
 	}
 }
 
-// scalar reads a value that is no object and no list: what a text means, and others as they are written.
-func (r *reader) scalar() (value string) {
-	ok := false
-	switch r.kind() {
-	case kindText:
-		value, ok = r.scanner.text()
-	case kindNumber:
-		value, ok = r.scanner.number()
-	case kindNull, kindTrue, kindFalse:
-		value, ok = r.literal()
+// raw reads a value that is no object and no list, as it is written.
+func (r *reader) raw() string {
+	if r.broken != nil {
+		return ""
 	}
-	if !ok {
-		r.breakOff()
+	value, err := r.tokens.ReadValue()
+	if err != nil {
+		r.breakOff(err)
 		return ""
 	}
 	r.count(0)
-	return value
+	end := int(r.tokens.InputOffset())
+	return r.body[end-len(value) : end]
 }
 
 // skip reads past a value, whatever it is. What is in it is held to the same rules.
 func (r *reader) skip() {
 	switch r.kind() {
-	case kindObject:
+	case '{':
 		for range r.members() {
 			r.skip()
 		}
-	case kindList:
+	case '[':
 		for range r.elements() {
 			r.skip()
 		}
 	default:
-		r.scalar()
+		r.raw()
 	}
 }
 
 // members goes through the members of an object by name. A value that is not read before the next name is skipped.
 func (r *reader) members() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		if !r.enter(kindObject, "want an object") {
+		if !r.enter('{', "want an object") {
 			return
 		}
-		given, going := names{from: len(r.names)}, true
-		here := len(r.path)
-		r.path = append(r.path, step{index: -1})
-		for before := 0; r.more('}', before); before++ {
-			r.path[here].name = r.name(&given)
-			value := r.at
-			if going = going && r.broken == nil && yield(r.path[here].name); r.broken != nil {
+		depth, going := r.tokens.StackDepth(), true
+		r.leaveNames(depth)
+		for r.kind() == '"' {
+			name := r.readName(depth)
+			if going = going && r.broken == nil && yield(name); r.broken != nil {
 				return
 			}
-			if r.at == value {
+			if _, length := r.tokens.StackIndex(depth); length%2 != 0 {
 				r.skip()
 			}
 		}
-		r.path, r.names = r.path[:here], r.names[:given.from]
+		r.token() // the end of the object, or what is wrong there
 	}
 }
 
 // elements goes through a list by index. A value that is not read before the next is skipped.
 func (r *reader) elements() iter.Seq[int] {
 	return func(yield func(int) bool) {
-		if !r.enter(kindList, "want a list") {
+		if !r.enter('[', "want a list") {
 			return
 		}
-		going := true
-		here := len(r.path)
-		r.path = append(r.path, step{})
-		for i := 0; r.more(']', i); i++ {
-			r.path[here].index = i
-			value := r.at
+		depth, going := r.tokens.StackDepth(), true
+		for i := 0; r.kind() != ']' && r.broken == nil; i++ {
 			if going = going && yield(i); r.broken != nil {
 				return
 			}
-			if r.at == value {
+			if _, length := r.tokens.StackIndex(depth); length == int64(i) {
 				r.skip()
 			}
 		}
-		r.path = r.path[:here]
+		r.token()
 	}
-}
-
-// more says whether another value comes after so many in an object or list, and reads the comma before it; or the end, where
-// none does.
-func (r *reader) more(end byte, before int) bool {
-	if r.broken != nil {
-		return false
-	}
-	r.space()
-	if r.take(end) {
-		return false
-	}
-	if before > 0 && !r.take(',') {
-		r.breakOff()
-		return false
-	}
-	r.space()
-	return true
 }
 
 // enter reads the start of an object or list. Another value is skipped; it is a fault unless it is null.
-func (r *reader) enter(start byte, want string) bool {
+func (r *reader) enter(start jsontext.Kind, want string) bool {
+	whole := r.broken == nil && r.tokens.StackDepth() == 0
 	switch kind := r.kind(); {
 	case kind == start:
-		r.at++
-		r.count(len(r.path) + 1)
+		r.token()
 		return r.broken == nil
-	case r.broken == nil && len(r.path) == 0:
+	case whole:
 		r.refuse("want a JSON object with subject, action and resource")
-	case kind == kindNull:
-		r.scalar()
+	case kind == 'n':
+		r.raw()
 	default:
 		r.refuse(want)
 	}
@@ -325,100 +297,83 @@ func (r *reader) refuse(want string) {
 	r.failf("%s", want)
 }
 
-// names are those of one object: from where on they stand among the reader's.
-type names struct {
-	from int
-	// many are the same once they are more than fewNames.
-	many map[string]struct{}
-}
-
-const (
-	// fewNames are compared one by one.
-	fewNames = 16
-	// keptNames is how many names' memory is kept for the next request.
-	keptNames = 256
-)
-
-// name reads a member's name, in NFC, and the colon.
-func (r *reader) name(given *names) string {
-	if r.kind() != kindText {
-		r.breakOff()
+// readName reads a member's name, in NFC.
+func (r *reader) readName(depth int) string {
+	value, err := r.tokens.ReadValue()
+	if err != nil {
+		r.breakOff(err)
 		return ""
 	}
-	written, ok := r.scanner.text()
-	if !ok {
-		r.breakOff()
-		return ""
+	end := int(r.tokens.InputOffset())
+	name, plain := plainText(r.body[end-len(value) : end])
+	if plain {
+		return name
 	}
-	name := composed(written)
-	r.path[len(r.path)-1].name = name
-	// Whoever composes no texts reads another name than one that is plain only once it is composed.
-	if other := name != written && isASCII(name); other || !given.add(r, name) {
-		r.broken = &fault{r.place(), givenTwice(written)}
+	given := unquoted(r.body[end-len(value) : end])
+	name = norm.NFC.String(given)
+	if name == given && isASCII(name) {
+		return name // it was written with escapes
 	}
-	r.space()
-	if r.broken == nil && !r.take(':') {
-		r.breakOff()
+	if isASCII(name) || slices.Contains(r.spelled, spelledName{depth, name}) {
+		r.breakOff(&fault{r.place(), "given twice, or spelt like another name"})
 	}
-	r.space()
+	r.spelled = append(r.spelled, spelledName{depth, name})
 	return name
 }
 
-func givenTwice(written string) string {
-	if isASCII(written) {
-		return "given twice"
+// leaveNames forgets the names of objects that have ended.
+func (r *reader) leaveNames(depth int) {
+	for n := len(r.spelled); n > 0 && r.spelled[n-1].depth >= depth; n-- {
+		r.spelled = r.spelled[:n-1]
 	}
-	return "given twice, or spelt like another name"
 }
 
-// add notes a name, unless it has been given before.
-func (n *names) add(r *reader, name string) bool {
-	own := r.names[n.from:]
-	if len(own) < fewNames {
-		if slices.Contains(own, name) {
-			return false
-		}
-		r.names = append(r.names, name)
-		return true
-	}
-	if n.many == nil {
-		n.many = make(map[string]struct{}, 4*fewNames)
-		for _, before := range own {
-			n.many[before] = struct{}{}
-		}
-	}
-	_, before := n.many[name]
-	n.many[name] = struct{}{}
-	return !before
-}
-
-// composed is a text in NFC.
-func composed(text string) string {
-	if isASCII(text) {
-		return text
-	}
-	return norm.NFC.String(text)
-}
-
-// text reads a text, in NFC; "" where it is null. The replacement character is what other readers make of what they cannot
-// read: two different names would become equal.
+// text reads a text, in NFC; "" where it is null.
 func (r *reader) text() string {
 	switch r.kind() {
-	case kindText:
-		text := r.scalar()
-		if isASCII(text) {
-			return text
-		}
-		if strings.ContainsRune(text, utf8.RuneError) {
-			r.failf("holds the replacement character U+FFFD")
-		}
-		return norm.NFC.String(text)
-	case kindNull:
-		r.scalar()
+	case '"':
+		return r.textOf(r.raw())
+	case 'n':
+		r.raw()
 	default:
 		r.refuse("want a text")
 	}
 	return ""
+}
+
+// textOf is what a text means that is written so. The replacement character is what other readers make of what they
+// cannot read: two different names would become equal.
+func (r *reader) textOf(raw string) string {
+	if text, plain := plainText(raw); plain {
+		return text
+	}
+	if raw == "" {
+		return "" // the reading is over
+	}
+	text := unquoted(raw)
+	if strings.ContainsRune(text, utf8.RuneError) {
+		r.failf("holds the replacement character U+FFFD")
+	}
+	return norm.NFC.String(text)
+}
+
+// plainText takes the quotes off a text that means what is written.
+func plainText(raw string) (string, bool) {
+	if len(raw) < 2 {
+		return "", false
+	}
+	raw = raw[1 : len(raw)-1]
+	for i := range len(raw) {
+		if raw[i] >= utf8.RuneSelf || raw[i] == '\\' {
+			return "", false
+		}
+	}
+	return raw, true
+}
+
+func unquoted(raw string) string {
+	text, _ := jsontext.AppendUnquote(nil, raw) // it has been read: it is valid
+	return string(text)
 }
 
 func isASCII(s string) bool {
@@ -432,12 +387,12 @@ func isASCII(s string) bool {
 
 // texts reads a list of texts.
 func (r *reader) texts() (list []string) {
-	if kind := r.kind(); kind != kindList && kind != kindNull {
+	if kind := r.kind(); kind != '[' && kind != 'n' {
 		r.refuse("want a list of texts")
 		return nil
 	}
 	for range r.elements() {
-		if r.kind() != kindText {
+		if r.kind() != '"' {
 			r.refuse("want a text")
 			continue
 		}
@@ -450,15 +405,15 @@ func (r *reader) texts() (list []string) {
 func (r *reader) amount() *int64 {
 	const want = "want a whole number, zero or more"
 	switch r.kind() {
-	case kindNull:
-		r.scalar()
+	case 'n':
+		r.raw()
 		return nil
-	case kindNumber:
+	case '0':
 	default:
 		r.refuse(want)
 		return nil
 	}
-	whole, _, err := numberOf(r.scalar())
+	whole, _, err := numberOf(r.raw())
 	switch {
 	case err != nil:
 		r.failf("%v", err)
@@ -484,10 +439,10 @@ func numberOf(raw string) (whole *int64, broken float64, err error) {
 // truth reads true or false; false where it is null.
 func (r *reader) truth() bool {
 	switch r.kind() {
-	case kindTrue, kindFalse:
-		return r.scalar() == "true"
-	case kindNull:
-		r.scalar()
+	case 't', 'f':
+		return r.raw() == "true"
+	case 'n':
+		r.raw()
 	default:
 		r.refuse("want true or false")
 	}

@@ -110,7 +110,7 @@ func (a *asked) stored(object, id string) (*access.Record, error) {
 	if err := a.countAsk(); err != nil {
 		return nil, err
 	}
-	record, err := a.snapshot.Records.Record(a.within(), object, id)
+	record, err := a.snapshot.Records.Record(a.http.Context(), object, id)
 	if err != nil {
 		return nil, errNoRecords
 	}
@@ -186,7 +186,7 @@ func (w *walk) next(count int) error {
 	if w.ended {
 		return nil
 	}
-	records, err := w.snapshot.Records.Page(w.within(), w.question.request.Object, w.filter, w.after, count)
+	records, err := w.snapshot.Records.Page(w.http.Context(), w.question.request.Object, w.filter, w.after, count)
 	if err != nil {
 		return errNoRecords
 	}

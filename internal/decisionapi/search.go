@@ -57,9 +57,9 @@ func (a *asked) readSearch() (*search, error) {
 		case "page":
 			s.page = a.body.page()
 		default:
-			from := a.body.at
+			from := a.body.tokens.InputOffset()
 			s.read(a.body, name, &a.options)
-			s.written[name] = a.body.whole[from:a.body.at]
+			s.written[name] = a.body.body[from:a.body.tokens.InputOffset()]
 		}
 	}
 	return s, a.body.end()
@@ -184,7 +184,7 @@ func (s *search) digest(searched, tenant string) string {
 	sum := sha256.New()
 	_, _ = fmt.Fprintf(sum, "%q %q", searched, tenant)
 	for _, name := range []string{"subject", "action", "resource", "context"} {
-		text := jsontext.Value(s.written[name])
+		text := jsontext.Value(strings.TrimLeft(s.written[name], ": \t\r\n"))
 		if text.Canonicalize() != nil {
 			text = nil // not given
 		}

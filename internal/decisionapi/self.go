@@ -65,7 +65,7 @@ func (a *asked) self() (any, error) {
 		}
 		view.Rights = append(view.Rights, r)
 	}
-	shares, err := facts.SharesOf(a.within(), a.tenant, person, listed)
+	shares, err := facts.SharesOf(a.http.Context(), a.tenant, person, listed)
 	if err != nil {
 		return nil, unkept(err)
 	}
@@ -92,7 +92,7 @@ func (a *asked) readOwnLog(facts Facts, view *selfView) error {
 			return &fault{"page", "it is none that this API gave"}
 		}
 	}
-	decisions, err := facts.Logged(a.within(), a.tenant, view.Subject, before, selfPage)
+	decisions, err := facts.Logged(a.http.Context(), a.tenant, view.Subject, before, selfPage)
 	if err != nil {
 		return unkept(err)
 	}

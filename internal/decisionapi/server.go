@@ -14,7 +14,7 @@ const (
 	headerTimeout = 5 * time.Second
 	bodyTimeout   = 10 * time.Second
 	answerTimeout = 20 * time.Second
-	// patience is how long others are waited for while an answer is worked on: less than what is left to write it.
+	// patience is how long an answer is worked on: less than what is left to write it.
 	patience        = 15 * time.Second
 	idleTimeout     = 2 * time.Minute
 	shutdownTimeout = 10 * time.Second

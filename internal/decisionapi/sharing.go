@@ -58,7 +58,7 @@ func (t *terms) read(r *reader, name string) bool {
 	case "level":
 		t.level = r.text()
 	case "onlyFields":
-		t.restricted = r.kind() != kindNull
+		t.restricted = r.kind() != 'n'
 		t.onlyFields = r.texts()
 	case "until":
 		t.until = r.instant()
@@ -69,8 +69,8 @@ func (t *terms) read(r *reader, name string) bool {
 }
 
 func (r *reader) terms() *terms {
-	if r.kind() == kindNull {
-		r.scalar()
+	if r.kind() == 'n' {
+		r.raw()
 		return nil
 	}
 	t := &terms{level: access.LevelRead.String()}
@@ -147,7 +147,7 @@ func (a *asked) makeShare() (any, error) {
 		return nil, err
 	}
 	defer place.leave()
-	made, err := facts.MakeShare(a.within(), a.tenant, share, approvals)
+	made, err := facts.MakeShare(a.http.Context(), a.tenant, share, approvals)
 	if err != nil {
 		return nil, unkept(err)
 	}
@@ -264,7 +264,7 @@ func (a *asked) listShares() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shares, err := facts.SharesOf(a.within(), a.tenant, person, listed)
+	shares, err := facts.SharesOf(a.http.Context(), a.tenant, person, listed)
 	if err != nil {
 		return nil, unkept(err)
 	}
@@ -286,7 +286,7 @@ func (a *asked) endShare() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, err := facts.Shares(a.within(), a.tenant)
+	live, err := facts.Shares(a.http.Context(), a.tenant)
 	if err != nil {
 		return nil, unkept(err)
 	}
@@ -299,7 +299,7 @@ func (a *asked) endShare() (any, error) {
 		return nil, err
 	}
 	defer place.leave()
-	if err := facts.EndShare(a.within(), a.tenant, a.id, person); err != nil {
+	if err := facts.EndShare(a.http.Context(), a.tenant, a.id, person); err != nil {
 		return nil, unkept(err)
 	}
 	a.options.Facts.Changed(a.tenant)
@@ -319,6 +319,6 @@ func (a *asked) mayEnd(person string, s *access.ShareFact) bool {
 	if a.snapshot.Records == nil {
 		return false
 	}
-	record, err := a.snapshot.Records.Record(a.within(), s.Object, s.Record)
+	record, err := a.snapshot.Records.Record(a.http.Context(), s.Object, s.Record)
 	return err == nil && record != nil && record.Owner == person
 }

@@ -73,7 +73,7 @@ func (a *asked) consume(facts Facts, q *question, reply *Reply, approvals []stri
 		a.logMade(place, &q.request, reasonUsed) // there is nothing to use up
 		return usageOf(reply), nil
 	}
-	consumed, err := facts.Consume(a.within(), a.tenant, c)
+	consumed, err := facts.Consume(a.http.Context(), a.tenant, c)
 	if err != nil {
 		return nil, unkept(err)
 	}

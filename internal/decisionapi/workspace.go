@@ -35,9 +35,6 @@ type workspace struct {
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
 func (work *workspace) release() {
-	if stop := work.asked.stopWaiting; stop != nil {
-		stop()
-	}
 	if work.place != nil {
 		<-work.place
 		work.place = nil
@@ -105,10 +102,10 @@ func (a *asked) readLarge(w http.ResponseWriter) error {
 }
 
 func hasJSON(r *http.Request) error {
-	if given := r.Header["Content-Type"]; len(given) > 0 && given[0] == applicationJSON[0] {
-		return nil // as nearly everybody writes it
-	}
 	given := r.Header.Get("Content-Type")
+	if given == applicationJSON[0] {
+		return nil
+	}
 	if kind, _, err := mime.ParseMediaType(given); err != nil || kind != applicationJSON[0] {
 		return refuse(http.StatusBadRequest, "content type %s: send application/json", shown(given))
 	}

@@ -25,6 +25,9 @@ func (c *comparison) changes() []*Change {
 			w := newWatcher(c)
 			for i := worker; i < len(users); i += count {
 				rows[i] = w.changesOf(users[i])
+				for _, row := range rows[i] {
+					row.Causes = c.causesOf(row.People[0].Paths, users[i])
+				}
 			}
 		})
 	}

@@ -8,13 +8,18 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/access"
 )
 
-// Compare says what changes from base to head for whoever asks at options.At or later. It is nil where nothing does.
+// Compare says what changes from base to head for whoever asks at options.At or later. It is nil where there is nothing to
+// tell.
 func Compare(base, head State, options Options) *Tenant {
 	c := newComparison(base, head, options)
-	t := &Tenant{Changes: c.changes()}
-	if len(t.Changes) == 0 {
+	t := &Tenant{
+		Changes: c.changes(), Rules: c.rules(), People: c.people(),
+		Approvals: c.approvals(), Upcoming: c.upcoming(), Findings: c.findings(),
+	}
+	if len(t.Changes)+len(t.Rules)+len(t.People)+len(t.Approvals)+len(t.Upcoming)+len(t.Findings) == 0 {
 		return nil
 	}
+	c.judge(t)
 	return t
 }
 
@@ -25,6 +30,7 @@ type comparison struct {
 	// changed are the declarations whose content differs, in whatever files they stand.
 	changed map[access.Ref]Verb
 	moves   moves
+	reasons causing
 }
 
 // side is one of the two states with what it comes to. Its facts are without what has ended by Options.At.
@@ -44,6 +50,7 @@ type side struct {
 
 func newComparison(base, head State, options Options) *comparison {
 	c := &comparison{options: options}
+	base.Locate, head.Locate = oneAtATime(base.Locate, head.Locate)
 	var both sync.WaitGroup
 	both.Go(func() { c.base = newSide(base, options) })
 	both.Go(func() { c.head = newSide(head, options) })
