@@ -21,38 +21,63 @@ import (
 // Declare converts any object of the API and adds it to the declarations. A PermissionStore declares no access and
 // adds nothing.
 func Declare(into *access.Declarations, object v1alpha1.Object) error {
-	switch o := object.(type) {
-	case *v1alpha1.Role:
-		return add(&into.Roles, o, Role)
-	case *v1alpha1.UserBinding:
-		return add(&into.UserBindings, o, UserBinding)
-	case *v1alpha1.TemporaryGrant:
-		return add(&into.TemporaryGrants, o, TemporaryGrant)
-	case *v1alpha1.User:
-		return add(&into.Users, o, User)
-	case *v1alpha1.Department:
-		return add(&into.Departments, o, Department)
-	case *v1alpha1.ObjectType:
-		return add(&into.ObjectTypes, o, ObjectType)
-	case *v1alpha1.Guardrail:
-		return add(&into.Guardrails, o, Guardrail)
-	case *v1alpha1.Approval:
-		return add(&into.Approvals, o, Approval)
-	case *v1alpha1.Revocation:
-		return add(&into.Revocations, o, Revocation)
-	case *v1alpha1.PermissionStore:
-		return nil
-	}
-	return fmt.Errorf("%T is no kind of %s", object, v1alpha1.Group)
-}
-
-func add[O, D any](into *[]*D, object O, convert func(O) (*D, error)) error {
 	declaration, err := convert(object)
 	if err != nil {
 		return err
 	}
-	*into = append(*into, declaration)
+	add(into, declaration)
 	return nil
+}
+
+// convert makes any object of the API the declaration of its kind: an *access.Role and so on, nil of a PermissionStore.
+func convert(object v1alpha1.Object) (any, error) {
+	switch o := object.(type) {
+	case *v1alpha1.Role:
+		return Role(o)
+	case *v1alpha1.UserBinding:
+		return UserBinding(o)
+	case *v1alpha1.TemporaryGrant:
+		return TemporaryGrant(o)
+	case *v1alpha1.User:
+		return User(o)
+	case *v1alpha1.Department:
+		return Department(o)
+	case *v1alpha1.ObjectType:
+		return ObjectType(o)
+	case *v1alpha1.Guardrail:
+		return Guardrail(o)
+	case *v1alpha1.Approval:
+		return Approval(o)
+	case *v1alpha1.Revocation:
+		return Revocation(o)
+	case *v1alpha1.PermissionStore:
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%T is no kind of %s", object, v1alpha1.Group)
+}
+
+// add takes what convert made.
+func add(into *access.Declarations, declaration any) {
+	switch d := declaration.(type) {
+	case *access.Role:
+		into.Roles = append(into.Roles, d)
+	case *access.UserBinding:
+		into.UserBindings = append(into.UserBindings, d)
+	case *access.TemporaryGrant:
+		into.TemporaryGrants = append(into.TemporaryGrants, d)
+	case *access.User:
+		into.Users = append(into.Users, d)
+	case *access.Department:
+		into.Departments = append(into.Departments, d)
+	case *access.ObjectType:
+		into.ObjectTypes = append(into.ObjectTypes, d)
+	case *access.Guardrail:
+		into.Guardrails = append(into.Guardrails, d)
+	case *access.Approval:
+		into.Approvals = append(into.Approvals, d)
+	case *access.Revocation:
+		into.Revocations = append(into.Revocations, d)
+	}
 }
 
 // Role declares a role.

@@ -31,14 +31,25 @@ func (d *document) source(root *yamlv3.Node, path string) Source {
 
 func (d *document) line(inDocument int) int { return d.first + inDocument - 1 }
 
+// form is how the text of a file is written.
+type form uint8
+
+const (
+	asYAML form = iota
+	asJSON
+)
+
+// forms are the endings of the names of files that are read.
+var forms = map[string]form{".yaml": asYAML, ".yml": asYAML, ".json": asJSON}
+
 // readDocuments splits a file and reads every document of it. The faults are about what cannot be read; the documents
 // around it are returned all the same.
-func readDocuments(file string, data []byte) ([]*document, []*Fault) {
+func readDocuments(file string, form form, data []byte) ([]*document, []*Fault) {
 	if fault := checkText(file, data); fault != nil {
 		return nil, []*Fault{fault}
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if strings.HasSuffix(file, ".json") {
+	if form == asJSON {
 		// Tabs are white space in JSON, where no string may hold one raw, and are not in YAML.
 		data = bytes.ReplaceAll(data, []byte("\t"), []byte(" "))
 	}

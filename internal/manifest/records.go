@@ -101,7 +101,7 @@ func LoadRecords(path string) ([]Record, error) {
 }
 
 func parseRecords(file string, data []byte) ([]Record, error) {
-	documents, faults := readDocuments(file, data)
+	documents, faults := readDocuments(file, forms[filepath.Ext(file)], data)
 	r := recordReader{faults: faults, seen: map[[2]string]Source{}}
 	var records []Record
 	for _, d := range documents {

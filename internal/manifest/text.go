@@ -1,8 +1,0 @@
-package manifest
-
-// CheckText says what keeps the text of a file from being read, as the error of Load would; it does not say what an API
-// server would refuse.
-func CheckText(file string, data []byte) error {
-	_, faults := readDocuments(file, data)
-	return joined(faults)
-}
