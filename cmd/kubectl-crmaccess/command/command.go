@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The exit codes, the same for every command.
+// The exit codes, the same for every command but plan.
 const (
 	ExitOK       = 0 // an allow; nothing wrong
 	ExitNo       = 1 // a deny, or a field level of none; errors in manifests, for lint
@@ -43,11 +43,15 @@ func Run(ctx context.Context, args []string, env Environment) int {
 	root.SetErr(env.Err)
 	err := root.ExecuteContext(ctx)
 	var answered exitCode
+	var noPlan planFailure
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.As(err, &answered):
 		return int(answered)
+	case errors.As(err, &noPlan):
+		reportError(env.Err, noPlan.error)
+		return planError
 	}
 	reportError(env.Err, err)
 	return ExitError
@@ -72,14 +76,15 @@ func newRoot(env *Environment) *cobra.Command {
 		Short: "Ask who may do what in the CRM, and review the manifests that say so",
 		Long: `Ask who may do what in the CRM, and review the manifests that say so.
 
-Exit codes: 0 allow or fine, 1 deny or none (lint: errors), 2 the question could not be asked, 3 needs an approval.`,
+Exit codes: 0 allow or fine, 1 deny or none (lint: errors), 2 the question could not be asked, 3 needs an approval.
+Those of plan are its own.`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl crmaccess"},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, "%w", err) })
-	root.AddCommand(newCan(env), newWhoCan(env), newShow(env), newLint(env), newFmt(env), newApprove(env), newRevoke(env), newRetire(env), newServe(env), newVersion(env))
+	root.AddCommand(newCan(env), newWhoCan(env), newShow(env), newLint(env), newPlan(env), newApprove(env), newRevoke(env), newRetire(env), newServe(env), newVersion(env))
 	return root
 }
 

@@ -1,3 +1,0 @@
-package plan
-
-func (c *comparison) rules() []*RuleChange { return nil }
