@@ -67,6 +67,65 @@ func (p *Policy) Rights(now schedule.Instant, user string) []Right {
 	return list
 }
 
+// Sight is how much of an object's fields somebody sees.
+type Sight struct {
+	Object string
+	Fields []FieldSight
+}
+
+// FieldSight is the level of one field: the highest that there is on any record, and what holds on all of a list.
+type FieldSight struct {
+	Name          string
+	Most, OnLists Level
+}
+
+// Sights are the levels of the fields of what somebody may read by bindings and temporary grants, after caps, in the order of
+// objects and as their fields are declared.
+func (p *Policy) Sights(now schedule.Instant, user string) (list []Sight) {
+	id, known := p.find(user)
+	if !known || !p.accounts[id].active {
+		return nil
+	}
+	for object := range p.objects {
+		if s, reads := p.sightOf(now, id, object); reads {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(a, b Sight) int { return cmp.Compare(a.Object, b.Object) })
+	return list
+}
+
+// sightOf goes through the user's live tuples on an object: on a record counts what any of them gives, on a list what each of
+// those gives that read.
+func (p *Policy) sightOf(now schedule.Instant, user int32, object int) (s Sight, reads bool) {
+	o := &p.objects[object]
+	most, onLists := gains{}, widest
+	for _, h := range p.holdingsOf(user) {
+		if !o.enabled || !p.window(h).Active(now) {
+			continue
+		}
+		span := p.spans[int(h.bundle)*len(p.objects)+object]
+		for i := span.start; i < span.end; i++ {
+			t := &p.tuples[i]
+			given := p.gainsOf(o, t.gains[stored])
+			most.widen(given)
+			if t.actions&o.read != 0 {
+				onLists.narrow(given)
+				reads = true
+			}
+		}
+	}
+	if o.ceiling != nil {
+		most.narrow(o.ceiling)
+		onLists.narrow(o.ceiling)
+	}
+	s.Object = o.name
+	for field, name := range o.fields.list {
+		s.Fields = append(s.Fields, FieldSight{Name: name, Most: o.level(&most, int32(field)), OnLists: o.level(&onLists, int32(field))})
+	}
+	return s, reads
+}
+
 // MightApprove says whether MayApprove could be true of the request, whatever its record and context are: it looks at neither.
 func (p *Policy) MightApprove(now schedule.Instant, request *Request, person string) bool {
 	approver, known := p.find(person)

@@ -2,9 +2,11 @@ package access_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	. "github.com/crmaccess/crm-access-operator/internal/access"
+	"github.com/crmaccess/crm-access-operator/internal/access/accesstest"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
@@ -58,6 +60,67 @@ func TestRightsAreWhatIsHeldAtThatInstant(t *testing.T) {
 		if got := policy.Rights(0, user); len(got) != 0 {
 			t.Errorf("%s has %+v", user, got)
 		}
+	}
+}
+
+func TestSightsAreTheLevelsOfWhatIsRead(t *testing.T) {
+	d := office()
+	holding("ann", with(customers(ScopeOwn, "read", "update"), level(ClassConfidential, LevelEdit), level(ClassSecret, LevelRead)), customers(ScopeDepartment, "read"))(&d)
+	holding("bob", customers(ScopeOwn, "update"))(&d) // updates what is not listed
+	lending(with(customersOf(Records{IDs: []string{"c9"}}, "read"), level(ClassRestricted, LevelRead)), "ann")(&d)
+	ruled(GuardrailRule{Cap: &CapRule{Objects: []string{Any}, Classes: []string{"secret"}, Level: "masked"}})(&d)
+	policy := NewPolicy(Resolve(d).Facts)
+	during := []Sight{{"customer", []FieldSight{
+		{"name", LevelEdit, LevelRead}, {"owner", LevelRead, LevelRead}, {"ownerDept", LevelRead, LevelRead}, {"region", LevelEdit, LevelRead},
+		{"phone", LevelEdit, LevelMasked}, {"limit", LevelRead, LevelNone}, {"pin", LevelMasked, LevelNone},
+	}}}
+	if got := policy.Sights(100, "ann"); !reflect.DeepEqual(got, during) {
+		t.Errorf("%+v, want %+v", got, during)
+	}
+	if after := policy.Sights(200, "ann"); len(after) != 1 || after[0].Fields[5] != (FieldSight{"limit", LevelNone, LevelNone}) {
+		t.Errorf("once the grant has ended: %+v", after)
+	}
+	for _, user := range []string{"bob", "gone", "stranger"} {
+		if got := policy.Sights(100, user); len(got) != 0 {
+			t.Errorf("%s sees %+v", user, got)
+		}
+	}
+}
+
+func TestSightsAgreeWithTheReference(t *testing.T) {
+	random, seen := accesstest.Random(t), 0
+	for range accesstest.Questions(t) / questionsPerWorld {
+		d := accesstest.NewOrganisation(random, accesstest.Small)
+		policy, plain := NewPolicy(Resolve(d).Facts), accesstest.Reference{Declarations: d}
+		for range questionsPerWorld {
+			now, q := accesstest.NewQuestion(random, d)
+			q.Action = ActionRead
+			var most, onLists []Level
+			for _, s := range policy.Sights(now, q.User) {
+				if s.Object != q.Object {
+					continue
+				}
+				q.Fields = nil
+				for _, f := range s.Fields {
+					q.Fields, most, onLists = append(q.Fields, f.Name), append(most, f.Most), append(onLists, f.OnLists)
+				}
+			}
+			_, levels := plain.Decide(now, q)
+			for i := range most {
+				seen++
+				if levels[i] > most[i] {
+					t.Fatalf("at %d: %+v has %s of %s, and at most %s were said", now, q, levels[i], q.Fields[i], most[i])
+				}
+			}
+			q.Record = nil
+			effect, levels := plain.Decide(now, q)
+			if effect != Allow && len(most) > 0 || effect == Allow && len(most) > 0 && !slices.Equal(levels, onLists) {
+				t.Fatalf("at %d: a list of %+v is answered %s %v, and the sight says %v", now, q, effect, levels, onLists)
+			}
+		}
+	}
+	if seen < accesstest.Questions(t) {
+		t.Errorf("next to nothing is seen, which proves little: %d levels", seen)
 	}
 }
 

@@ -585,7 +585,10 @@ func TestOneSeesOfOneselfWhatOneMayDoAndWhatWaits(t *testing.T) {
 		"[map[action:read object:customer scopes:[department]] map[action:share object:customer scopes:[department]] map[action:transfer object:customer scopes:[department]]]" {
 		t.Errorf("boris sees %v", me)
 	}
-	if me := b.must("cleo", "GET", "/v1/me", ""); len(me["rights"].([]any))+len(me["waiting"].([]any))+len(me["shares"].([]any)) != 0 {
+	if want := "[map[most:map[name:read phone:masked] object:customer onLists:map[name:read phone:masked]]]"; fmt.Sprint(me["fields"]) != want {
+		t.Errorf("boris sees of fields %v, want %s", me["fields"], want)
+	}
+	if me := b.must("cleo", "GET", "/v1/me", ""); len(me["rights"].([]any))+len(me["fields"].([]any))+len(me["waiting"].([]any))+len(me["shares"].([]any)) != 0 {
 		t.Errorf("cleo sees %v", me)
 	}
 }

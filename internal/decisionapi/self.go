@@ -14,6 +14,7 @@ const selfPage = 100
 type selfView struct {
 	Subject   string         `json:"subject"`
 	Rights    []rightView    `json:"rights"`
+	Fields    []sightView    `json:"fields"`
 	Shares    []shareView    `json:"shares"`
 	Waiting   []requestView  `json:"waiting"`
 	Decisions []decisionView `json:"decisions"`
@@ -28,6 +29,14 @@ type rightView struct {
 	Action string   `json:"action"`
 	Scopes []string `json:"scopes"`
 	Until  string   `json:"until,omitempty"`
+}
+
+// sightView is how much of an object's fields somebody sees: the highest level that there is on any record, and the
+// one that holds on all of a list.
+type sightView struct {
+	Object  string            `json:"object"`
+	Most    map[string]string `json:"most"`
+	OnLists map[string]string `json:"onLists"`
 }
 
 type decisionView struct {
@@ -57,7 +66,7 @@ func (a *asked) self() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := &selfView{Subject: person, Rights: []rightView{}, Shares: []shareView{}, Waiting: []requestView{}, Decisions: []decisionView{}, ReadsSampled: a.options.Log.sampledReads()}
+	view := &selfView{Subject: person, Rights: []rightView{}, Fields: a.sights(person, now), Shares: []shareView{}, Waiting: []requestView{}, Decisions: []decisionView{}, ReadsSampled: a.options.Log.sampledReads()}
 	for _, right := range a.policy.Rights(now, person) {
 		r := rightView{Object: right.Object, Action: right.Action, Scopes: right.Scopes}
 		if right.Until != schedule.Forever {
@@ -82,6 +91,18 @@ func (a *asked) self() (any, error) {
 		view.Waiting = append(view.Waiting, requestViewOf(&waiting[i], now))
 	}
 	return view, a.readOwnLog(facts, view)
+}
+
+func (a *asked) sights(person string, now schedule.Instant) []sightView {
+	views := []sightView{}
+	for _, sight := range a.policy.Sights(now, person) {
+		view := sightView{Object: sight.Object, Most: make(map[string]string), OnLists: make(map[string]string)}
+		for _, field := range sight.Fields {
+			view.Most[field.Name], view.OnLists[field.Name] = field.Most.String(), field.OnLists.String()
+		}
+		views = append(views, view)
+	}
+	return views
 }
 
 func (a *asked) readOwnLog(facts Facts, view *selfView) error {
