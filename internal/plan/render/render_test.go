@@ -11,7 +11,7 @@ import (
 
 type form func(io.Writer, *plan.Plan, Options) error
 
-var forms = map[string]form{"txt": Table, "json": JSON}
+var forms = map[string]form{"txt": Table, "md": Markdown, "json": JSON, "html": HTML}
 
 func told(t *testing.T, f form, p *plan.Plan, lang Lang) []byte {
 	t.Helper()

@@ -62,6 +62,8 @@ const (
 type row struct {
 	// number is how a change is spoken of; 0 for everything else.
 	number int
+	// title is how the row is spoken of below the others: its number, or what it is about.
+	title  phrase
 	sign   plan.Sign
 	risk   *plan.Risk
 	cells  []phrase
@@ -92,16 +94,6 @@ func newReport(p *plan.Plan, o Options) *report {
 		r.tenants = append(r.tenants, told)
 	}
 	return r
-}
-
-// section is the one of a kind, or nil.
-func (t *tenant) section(kind sectionKind) *section {
-	for _, s := range t.sections {
-		if s.kind == kind {
-			return s
-		}
-	}
-	return nil
 }
 
 // tally is what a plan comes to in numbers. People are counted once, however many rows they are in.
@@ -203,11 +195,7 @@ func approveCommand(namespace string, a *plan.Approval) string {
 // people names a few people, and counts more: those have a list of their own.
 func (b *builder) people(people []plan.Person) (phrase, *group) {
 	if len(people) <= fewPeople {
-		named := make([]phrase, len(people))
-		for i, p := range people {
-			named[i] = b.person(p.User, p.DisplayName)
-		}
-		return joined(named, b.Comma), nil
+		return b.persons(people), nil
 	}
 	var key strings.Builder
 	for _, p := range people {

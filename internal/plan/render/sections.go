@@ -18,15 +18,27 @@ type builder struct {
 	number *int
 }
 
+// The columns of a change.
+const (
+	atNumber = iota
+	atSign
+	atRisk
+	atWho
+	atFrom
+	atUntil
+	atMay
+	atRecords
+)
+
 func (b *builder) changes() *section {
 	s := &section{kind: changes, title: b.Changes, header: []string{b.Number, b.Sign, b.Risk, b.Who, b.From, b.Until, b.May, b.Records}}
 	for _, c := range b.tenant.Changes {
 		*b.number++
-		r := &row{number: *b.number, sign: c.Sign, risk: &c.Risk, people: c.People}
+		r := &row{number: *b.number, title: phrase{say(fmt.Sprint(*b.number))}, sign: c.Sign, risk: &c.Risk, people: c.People}
 		who, group := b.people(c.People)
 		r.group = group
 		r.cells = []phrase{
-			{say(fmt.Sprint(r.number))}, b.signed(c.Sign, b.sign(c.Sign)), b.risk(c.Risk), who,
+			r.title, b.signed(c.Sign, b.sign(c.Sign)), b.risk(c.Risk), who,
 			{say(b.from(c.Window, b.at))}, {say(b.until(c.Window))},
 			b.permission(c.Object, c.Actions, c.Fields), b.difference(c.Before, c.After, longest),
 		}
@@ -44,17 +56,16 @@ func (b *builder) changes() *section {
 }
 
 func (b *builder) rules() *section {
-	s := &section{kind: rules, title: b.Guardrails, header: []string{b.Sign, b.Risk, b.Guardrail, b.Who, b.Concerns}}
+	s := &section{kind: rules, title: b.Guardrails, header: []string{b.Sign, b.Risk, b.Guardrail, b.Who, b.Concerns, b.Says}}
 	for _, c := range b.tenant.Rules {
-		r := &row{sign: c.Sign, risk: &c.Risk, people: c.People}
+		r := &row{title: phrase{name(c.Guardrail)}, sign: c.Sign, risk: &c.Risk, people: c.People}
 		who, group := b.people(c.People)
 		r.group = group
 		r.cells = []phrase{
 			b.signed(c.Sign, b.guardrail(c.Sign)), b.risk(c.Risk), {name(c.Guardrail)}, who, b.permission(c.Object, c.Actions, c.Fields),
+			joined([]phrase{b.sentence(c.Before), b.sentence(c.After)}, " → "),
 		}
 		b.allFields(r, c.Fields)
-		r.note(b.RuleBefore, b.sentence(c.Before))
-		r.note(b.RuleAfter, b.sentence(c.After))
 		b.explain(r, c.Causes, c.Risk)
 		s.rows = append(s.rows, r)
 	}
@@ -64,8 +75,8 @@ func (b *builder) rules() *section {
 func (b *builder) accounts() *section {
 	s := &section{kind: accounts, title: b.Accounts, header: []string{b.Risk, b.Who, b.What, b.From, b.To}}
 	for _, c := range b.tenant.People {
-		r := &row{risk: &c.Risk}
-		r.cells = []phrase{b.risk(c.Risk), b.person(c.User, c.DisplayName), b.account(c.What), b.orNothing(c.From), b.orNothing(c.To)}
+		r := &row{title: b.person(c.User, c.DisplayName), risk: &c.Risk}
+		r.cells = []phrase{b.risk(c.Risk), r.title, b.account(c.What), b.orNothing(c.From), b.orNothing(c.To)}
 		b.explain(r, c.Causes, c.Risk)
 		s.rows = append(s.rows, r)
 	}
@@ -133,6 +144,9 @@ func (b *builder) explain(r *row, causes []plan.Cause, risk plan.Risk) {
 		text := b.path(way.Path)
 		if len(way.people) < len(r.people) {
 			text = append(text, say(b.Clause+fmt.Sprintf(b.OfPeople, len(way.people), len(r.people))))
+			if len(way.people) <= fewPeople {
+				text = append(append(text, say(b.Colon)), b.persons(way.people)...)
+			}
 		}
 		r.note(b.By, text)
 	}
@@ -196,7 +210,7 @@ func (b *builder) orNothing(text string) phrase {
 // sentence is what the engine says, in its own language.
 func (b *builder) sentence(text string) phrase {
 	if text == "" {
-		return nil
+		return phrase{say("–")}
 	}
 	return phrase{{text, engine}}
 }

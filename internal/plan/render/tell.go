@@ -190,6 +190,10 @@ func (w *words) person(user, display string) phrase {
 	return p
 }
 
+func (w *words) persons(people []plan.Person) phrase {
+	return joined(each(people, func(p plan.Person) phrase { return w.person(p.User, p.DisplayName) }), w.Comma)
+}
+
 // place is where something stands; nothing where that is not known.
 func (w *words) place(source manifest.Source) phrase {
 	if source.File == "" {

@@ -61,7 +61,7 @@ type words struct {
 	// Headers of columns, and labels of notes.
 	Number, Sign, Risk, Who, May, Records, From, Until, To, When           string
 	Because, By, Rules, Was, Fields, What, Guardrail, Concerns, Have, Rule string
-	Effect, Grant, Place, Message, RuleBefore, RuleAfter                   string
+	Effect, Grant, Place, Message, Says                                    string
 
 	// Values of cells.
 	Gains, Loses, Shifts, Forbidden      string
@@ -83,6 +83,17 @@ type words struct {
 	Operators                                     map[access.Operator]string
 	Levels                                        [access.LevelEdit + 1]string
 	Classes                                       [access.ClassSecret + 1]string
+
+	// What only a page says.
+	Contents, SkipTo, ChangesHint, Object, Matrix, FieldMatrix, Legend, Timeline, TimelineHint, PeopleHint string
+	// Letters are scopes in a matrix, NamedLetter records that are named one by one, Timed what begins or ends at a time.
+	Letters            map[string]string
+	NamedLetter, Timed string
+	RowCount           counted
+
+	// What a comment says where it has no room.
+	Ways, CutShort, WholeAt, WholeByCommand                                                                           string
+	LeftTenants, LeftChanges, LeftRules, LeftAccounts, LeftApprovals, LeftUpcoming, LeftFindings, LeftWays, LeftNames counted
 }
 
 // severity is a severity in words.
@@ -112,11 +123,11 @@ var english = words{
 	Approve: counted{"%d approval needed", "%d approvals needed"}, Forbid: counted{"%d change is forbidden", "%d changes are forbidden"},
 
 	Changes: "changes of access", Guardrails: "guardrails", Accounts: "accounts", Approvals: "needs approval, and confers nothing before",
-	Upcoming: "changes by itself", Findings: "findings", Groups: "people",
+	Upcoming: "what changes by itself", Findings: "findings", Groups: "people",
 
 	Number: "no", Sign: "sign", Risk: "risk", Who: "who", May: "may", Records: "records", From: "from", Until: "until", To: "to", When: "when",
 	Because: "because", By: "by", Rules: "rules", Was: "was", Fields: "fields", What: "what", Guardrail: "guardrail", Concerns: "concerns", Have: "have", Rule: "guardrail",
-	Effect: "effect", Grant: "access", Place: "where", Message: "message", RuleBefore: "before", RuleAfter: "after",
+	Effect: "effect", Grant: "access", Place: "where", Message: "message", Says: "says",
 
 	Gains: "gains", Loses: "loses", Shifts: "shifts", Forbidden: "forbidden",
 	Severities: [...]string{"low", "medium", "high", "critical"},
@@ -139,6 +150,24 @@ var english = words{
 	Operators: map[access.Operator]string{access.OperatorIn: " in ", access.OperatorNotIn: " not in ", access.OperatorExists: " is set"},
 	Levels:    [...]string{"fields without access", "fields masked", "fields to read", "fields to edit"},
 	Classes:   [...]string{"class unknown", "public", "internal", "confidential", "restricted", "secret"},
+
+	Contents: "contents", SkipTo: "Skip to the changes", Object: "object",
+	ChangesHint: "The riskiest first. Open a row for its causes, its ways and its people; the browser's search finds every name, in folded rows too. All times are UTC.",
+	Matrix:      "before and after: actions", FieldMatrix: "before and after: fields",
+	Legend:   "Records before → after: O own, I involved, S subordinates, D department, B department and below, A all, N named in the grant, – none; * where a condition holds, T for a time. + gains, - loses, ~ shifts. An empty cell has not changed.",
+	Timeline: "windows of time", TimelineHint: "What begins or ends at a time, from now on. A dashed frame is the window that the access had.",
+	PeopleHint:  "Who is in which rows. People whom the same rows are about stand together.",
+	Letters:     map[string]string{"own": "O", "involved": "I", "subordinates": "S", "department": "D", "departmentAndBelow": "B", "all": "A"},
+	NamedLetter: "N", Timed: "T",
+	RowCount: counted{"%d row", "%d rows"},
+
+	Ways: "why, and by which way", CutShort: "Cut to what a comment holds; left out are:",
+	WholeAt: "All of it: %s", WholeByCommand: "All of it is printed by the same command with %s",
+	LeftTenants: counted{"%d tenant", "%d tenants"}, LeftChanges: counted{"%d change of access", "%d changes of access"},
+	LeftRules: counted{"%d change of a guardrail", "%d changes of guardrails"}, LeftAccounts: counted{"%d account", "%d accounts"},
+	LeftApprovals: counted{"%d approval", "%d approvals"}, LeftUpcoming: counted{"%d change that comes by itself", "%d changes that come by themselves"},
+	LeftFindings: counted{"%d finding", "%d findings"}, LeftWays: counted{"the ways of %d row", "the ways of %d rows"},
+	LeftNames: counted{"%d name", "%d names"},
 }
 
 var chinese = words{
@@ -158,7 +187,7 @@ var chinese = words{
 
 	Number: "序号", Sign: "方向", Risk: "风险", Who: "人员", May: "可以", Records: "记录", From: "自", Until: "至", To: "变为", When: "时间",
 	Because: "原因", By: "途径", Rules: "规则", Was: "原为", Fields: "字段", What: "事项", Guardrail: "护栏", Concerns: "涉及", Have: "已批", Rule: "护栏",
-	Effect: "效果", Grant: "权限", Place: "位置", Message: "说明", RuleBefore: "之前", RuleAfter: "之后",
+	Effect: "效果", Grant: "权限", Place: "位置", Message: "说明", Says: "内容",
 
 	Gains: "获得", Loses: "失去", Shifts: "转移", Forbidden: "禁止",
 	Severities: [...]string{"低", "中", "高", "严重"},
@@ -181,4 +210,22 @@ var chinese = words{
 	Operators: map[access.Operator]string{access.OperatorIn: " 属于 ", access.OperatorNotIn: " 不属于 ", access.OperatorExists: " 有值"},
 	Levels:    [...]string{"不可见字段", "脱敏字段", "可读字段", "可编辑字段"},
 	Classes:   [...]string{"级别未知", "公开", "内部", "保密", "受限", "机密"},
+
+	Contents: "目录", SkipTo: "跳到变更内容", Object: "对象",
+	ChangesHint: "按风险从高到低排列。展开一行可查看原因、途径和人员；浏览器的查找功能可以找到每个姓名，包括折叠的内容。所有时间均为协调世界时。",
+	Matrix:      "变更前后：操作", FieldMatrix: "变更前后：字段",
+	Legend:   "记录范围，之前 → 之后：己 本人，参 参与，属 下属，部 本部门，下 本部门及下级，全 全部，指 授权中逐一列出，– 无；* 附带条件，限 有时限。+ 获得，- 失去，~ 转移。空白表示没有变化。",
+	Timeline: "有效期", TimelineHint: "从现在起，在某一时刻开始或结束的权限。虚线框为原来的有效期。",
+	PeopleHint:  "每个人涉及哪些行。涉及相同行的人员列在一起。",
+	Letters:     map[string]string{"own": "己", "involved": "参", "subordinates": "属", "department": "部", "departmentAndBelow": "下", "all": "全"},
+	NamedLetter: "指", Timed: "限",
+	RowCount: counted{"%d 行", "%d 行"},
+
+	Ways: "原因与途径", CutShort: "评论篇幅有限，已省略：",
+	WholeAt: "完整内容：%s", WholeByCommand: "完整内容请用同一命令加 %s 查看",
+	LeftTenants: counted{"%d 个租户", "%d 个租户"}, LeftChanges: counted{"%d 项权限变化", "%d 项权限变化"},
+	LeftRules: counted{"%d 项护栏变化", "%d 项护栏变化"}, LeftAccounts: counted{"%d 个账号", "%d 个账号"},
+	LeftApprovals: counted{"%d 项审批", "%d 项审批"}, LeftUpcoming: counted{"%d 项将自动发生的变化", "%d 项将自动发生的变化"},
+	LeftFindings: counted{"%d 项检查结果", "%d 项检查结果"}, LeftWays: counted{"%d 行的途径", "%d 行的途径"},
+	LeftNames: counted{"%d 个姓名", "%d 个姓名"},
 }
