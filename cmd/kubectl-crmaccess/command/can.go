@@ -14,15 +14,12 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
-const (
-	defaultServer  = "http://127.0.0.1:8082"
-	serverVariable = "CRMACCESS_SERVER"
-	defaultChannel = "web"
-)
+const defaultChannel = "web"
 
 // canOptions are the flags of can.
 type canOptions struct {
-	manifests, namespace, server string
+	manifests, namespace         string
+	server                       serverFlags
 	records                      string
 	facts                        []string
 	at                           string
@@ -81,7 +78,7 @@ Exit codes: 0 allow, 1 deny or none, 2 the question could not be asked, 3 needs 
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&o.manifests, "manifests", "f", "", "folder or file of manifests to answer from; without it a server is asked")
-	flags.StringVar(&o.server, "server", "", "the manager's decision API (default $"+serverVariable+" or "+defaultServer+")")
+	o.server.add(flags)
 	o.addQuestion(flags)
 	flags.StringSliceVar(&o.approvedBy, "approved-by", nil, "users who have approved just this request; only with -f, since a server knows itself who did")
 	flags.BoolVar(&o.why, "why", false, "add the path of each cause, who may approve, and near misses")
@@ -113,7 +110,9 @@ func runCan(cmd *cobra.Command, env *Environment, o *canOptions, args []string) 
 	}
 	var from asker = newManifestAsker(o.manifests, env.Err)
 	if o.manifests == "" {
-		from = newServerAsker(o.serverAddress(env), env.Err)
+		if from, err = o.serverAsker(env); err != nil {
+			return err
+		}
 	}
 	a, err := from.ask(cmd.Context(), q)
 	if err != nil {
@@ -125,14 +124,12 @@ func runCan(cmd *cobra.Command, env *Environment, o *canOptions, args []string) 
 	return exit(a.exitCode(q))
 }
 
-func (o *canOptions) serverAddress(env *Environment) string {
-	switch {
-	case o.server != "":
-		return o.server
-	case env.Getenv(serverVariable) != "":
-		return env.Getenv(serverVariable)
+func (o *canOptions) serverAsker(env *Environment) (*serverAsker, error) {
+	s, err := o.server.connect(env)
+	if err != nil {
+		return nil, err
 	}
-	return defaultServer
+	return &serverAsker{server: s, notes: env.Err}, nil
 }
 
 // question checks the command line. Names are normalised as manifests are: two spellings of one name are equal.

@@ -1,41 +1,20 @@
 package command
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"time"
-
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
-	"github.com/crmaccess/crm-access-operator/internal/terminal"
 )
 
-const (
-	serverTimeout = 15 * time.Second
-	maxReply      = 4 << 20
-)
-
-// serverAsker asks a running manager.
+// serverAsker asks a decision API.
 type serverAsker struct {
-	address string
-	notes   io.Writer
-	client  *http.Client
-}
-
-func newServerAsker(address string, notes io.Writer) *serverAsker {
-	return &serverAsker{address: address, notes: notes, client: &http.Client{
-		Timeout: serverTimeout,
-		// Another server's answer would be taken for this one's.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	*server
+	notes io.Writer
 }
 
 // evaluation is the body of the question, as far as this command asks one.
@@ -63,43 +42,31 @@ func (s *serverAsker) ask(ctx context.Context, q *canQuestion) (*answer, error) 
 	if err != nil {
 		return nil, err
 	}
-	base, err := url.Parse(s.address)
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
-		return nil, fmt.Errorf("server %q: want an address such as %s", s.address, defaultServer)
-	}
-	endpoint := base.JoinPath("access/v1/evaluation")
-	if q.namespace != "" {
-		if problems := validation.IsDNS1123Label(q.namespace); len(problems) > 0 {
-			return nil, fmt.Errorf("namespace %q: %s", q.namespace, problems[0])
-		}
-		endpoint = base.JoinPath(q.namespace, "access/v1/evaluation")
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.String(), bytes.NewReader(body))
+	var reply decisionapi.Reply
+	header, err := s.post(ctx, q.namespace, "access/v1/evaluation", body, &reply)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", s.address, err)
+		return nil, err
 	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := s.client.Do(request)
+	if reply.Context == nil {
+		return nil, fmt.Errorf("%s gives no decision with its reasons: this is not a decision API; check --server", s.address)
+	}
+	at, err := s.instantOf(q, header)
 	if err != nil {
-		return nil, s.unreachable(err)
+		return nil, err
 	}
-	defer func() { _ = response.Body.Close() }() // it was only read from
-	return s.read(q, response)
+	return s.answer(q, &reply, at)
 }
 
-// unreachable says what to do when there is no answer.
-func (s *serverAsker) unreachable(err error) error {
-	var problem *url.Error
-	if errors.As(err, &problem) {
-		err = problem.Err // without the address, which is said anyway
+// instantOf is the instant that the answer holds for: the one asked about, where one is.
+func (s *serverAsker) instantOf(q *canQuestion, header http.Header) (string, error) {
+	at := header.Get(decisionapi.HeaderTime)
+	if q.at != "" && at != q.instant.String() {
+		return "", fmt.Errorf("%s decides by its own clock and has not looked at --at: ask from manifests with -f DIR", s.address)
 	}
-	return fmt.Errorf(`the manager's decision API at %s cannot be reached: %w
-ask from manifests with -f DIR, or make the manager reachable:
-  kubectl -n crm-access-operator-system port-forward deployment/crm-access-operator 8082
-and name another address with --server or %s`, s.address, err, serverVariable)
+	return at, nil
 }
 
-func (s *serverAsker) body(q *canQuestion) ([]byte, error) {
+func (s *serverAsker) body(q *canQuestion) (*evaluation, error) {
 	asked := map[string]any{"explain": true, "channel": q.context.Channel}
 	for name, said := range map[string]string{"device": q.context.Device, "reason": q.context.Reason} {
 		if said != "" {
@@ -131,12 +98,12 @@ func (s *serverAsker) body(q *canQuestion) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(evaluation{
+	return &evaluation{
 		Subject:  named{Type: "user", ID: q.user},
 		Action:   named{Name: q.action},
 		Resource: resource{Type: q.object, ID: q.id, Properties: properties},
 		Context:  asked,
-	})
+	}, nil
 }
 
 // properties are the facts of the record that this side knows. The server does not know what the CRM's records say.
@@ -187,32 +154,6 @@ func propertiesOf(book *recordBook, record *access.Record, depth int) map[string
 		out["participants"] = record.Participants
 	}
 	return out
-}
-
-// read turns the reply into an answer.
-func (s *serverAsker) read(q *canQuestion, response *http.Response) (*answer, error) {
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxReply))
-	if err != nil {
-		return nil, fmt.Errorf("read the reply of %s: %w", s.address, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		var problem struct {
-			Error string `json:"error"`
-		}
-		if json.Unmarshal(content, &problem) != nil || problem.Error == "" {
-			problem.Error = "this is not a decision API; check --server"
-		}
-		return nil, fmt.Errorf("%s answers %s: %s", s.address, response.Status, terminal.Printable(problem.Error))
-	}
-	var reply decisionapi.Reply
-	if err := json.Unmarshal(content, &reply); err != nil || reply.Context == nil {
-		return nil, fmt.Errorf("%s gives no decision with its reasons: this is not a decision API; check --server", s.address)
-	}
-	at := response.Header.Get(decisionapi.HeaderTime)
-	if q.at != "" && at != q.instant.String() {
-		return nil, fmt.Errorf("%s decides by its own clock and has not looked at --at: ask from manifests with -f DIR", s.address)
-	}
-	return s.answer(q, &reply, at)
 }
 
 func (s *serverAsker) answer(q *canQuestion, reply *decisionapi.Reply, at string) (*answer, error) {

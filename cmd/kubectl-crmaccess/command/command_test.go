@@ -46,6 +46,7 @@ type sitting struct {
 	types       string
 	interactive bool
 	server      string // $CRMACCESS_SERVER
+	token       string // $CRMACCESS_TOKEN
 }
 
 func (s sitting) run(args ...string) result {
@@ -54,10 +55,7 @@ func (s sitting) run(args ...string) result {
 		Version: "v1.2.3",
 		Now:     func() time.Time { return morning },
 		Getenv: func(name string) string {
-			if name == "CRMACCESS_SERVER" {
-				return s.server
-			}
-			return ""
+			return map[string]string{"CRMACCESS_SERVER": s.server, "CRMACCESS_TOKEN": s.token}[name]
 		},
 		In: strings.NewReader(s.types), Out: &out, Err: &problems, Interactive: s.interactive,
 	})
