@@ -33,14 +33,16 @@ func (f planFailure) Unwrap() error { return f.error }
 
 type planOptions struct {
 	plannedStates
-	at, horizon, risk, output, lang string
+	at, horizon, risk, output, lang, whole string
 	failOn                          []string
 }
 
 // planForms are the forms that -o names.
 var planForms = map[string]func(io.Writer, *plan.Plan, render.Options) error{
-	"table": render.Table,
-	"json":  render.JSON,
+	"table":    render.Table,
+	"markdown": render.Markdown,
+	"json":     render.JSON,
+	"html":     render.HTML,
 }
 
 func newPlan(env *Environment) *cobra.Command {
@@ -99,6 +101,7 @@ func (o *planOptions) addFlags(cmd *cobra.Command) {
 	flags.StringArrayVar(&o.failOn, "fail-on", nil, "exit code 3 where this rule applies, or a rule this severe or more; can be repeated")
 	flags.StringVarP(&o.output, "output", "o", "table", strings.Join(slices.Sorted(maps.Keys(planForms)), ", "))
 	flags.StringVar(&o.lang, "lang", "en", "en or zh")
+	flags.StringVar(&o.whole, "whole", "", "what a comment that had to be cut says of where all of it is, such as the address of the HTML page")
 }
 
 // asPlanFailure leaves alone what is no error but an exit code.
@@ -130,7 +133,7 @@ func runPlan(cmd *cobra.Command, env *Environment, o *planOptions) error {
 		return err
 	}
 	var whole bytes.Buffer // written at once: half a plan would look like a whole one
-	if err := write(&whole, p, render.Options{Lang: lang}); err != nil {
+	if err := write(&whole, p, render.Options{Lang: lang, Whole: o.whole}); err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
 	if _, err := env.Out.Write(whole.Bytes()); err != nil {
