@@ -69,36 +69,20 @@ func (o *object) level(g *gains, field int32) Level {
 
 // pack writes the tuple's gains on a stored and on a proposed record, and says where they start.
 func (b *policyBuilder) pack(o *object, actions uint64, fact *Tuple) (at [recordStates]uint32) {
-	b.rule(o, fact)
-	// A tuple reaches edit only by update (create on a proposed record), and read only by read or update.
-	storedCap, proposedCap := LevelNone, LevelNone
-	if actions&(o.read|o.update) != 0 {
-		storedCap, proposedCap = LevelRead, LevelRead
-	}
-	if actions&o.update != 0 {
-		storedCap = LevelEdit
-	}
-	if actions&o.create != 0 {
-		proposedCap = LevelEdit
-	}
-	at[stored] = b.packCapped(o, actions, func(field int32, level Level) Level {
-		if o.fixed[field] {
-			level = min(level, LevelRead) // transfer and assign change owner and department
-		}
-		return min(level, storedCap)
-	})
+	b.ruled = o.ruled(b.ruled[:0], fact)
+	at[stored] = b.packOn(stored, o, actions)
 	if actions&(o.create|o.update) == 0 {
 		at[proposed] = at[stored] // nothing reaches edit on either
 		return at
 	}
-	at[proposed] = b.packCapped(o, actions, func(_ int32, level Level) Level { return min(level, proposedCap) })
+	at[proposed] = b.packOn(proposed, o, actions)
 	return at
 }
 
-func (b *policyBuilder) packCapped(o *object, actions uint64, limit func(int32, Level) Level) uint32 {
+func (b *policyBuilder) packOn(state recordState, o *object, actions uint64) uint32 {
 	g := gains{0: actions}
 	for field, level := range b.ruled {
-		for l := limit(int32(field), level); l > LevelNone; l-- {
+		for l := o.reached(state, actions, field, level); l > LevelNone; l-- {
 			g.add(o.levelBit(int32(field), l))
 		}
 	}
@@ -107,9 +91,28 @@ func (b *policyBuilder) packCapped(o *object, actions uint64, limit func(int32, 
 	return uint32(len(p.gains) - o.words)
 }
 
-// rule fills b.ruled with what the tuple's rules say of each field: a field rule beats a class rule beats the class's
-// default. A rule that cannot be read gives nothing.
-func (b *policyBuilder) rule(o *object, fact *Tuple) {
+// reached is how much of a field's level the actions reach: edit only by update (create on a proposed record), read only
+// by read or update.
+func (o *object) reached(state recordState, actions uint64, field int, level Level) Level {
+	if state == stored && o.fixed[field] {
+		level = min(level, LevelRead) // transfer and assign change owner and department
+	}
+	editing := o.update
+	if state == proposed {
+		editing = o.create
+	}
+	switch {
+	case actions&editing != 0:
+		return level
+	case actions&(o.read|o.update) != 0:
+		return min(level, LevelRead)
+	}
+	return LevelNone
+}
+
+// ruled appends what the tuple's rules say of each field: a field rule beats a class rule beats the class's default. A
+// rule that cannot be read gives nothing.
+func (o *object) ruled(levels []Level, fact *Tuple) []Level {
 	var byClass [classes]Level
 	for class := range byClass {
 		byClass[class] = Class(class).defaultLevel()
@@ -121,21 +124,21 @@ func (b *policyBuilder) rule(o *object, fact *Tuple) {
 			}
 		}
 	}
-	b.ruled = b.ruled[:0]
 	for _, class := range o.classes {
-		b.ruled = append(b.ruled, byClass[class])
+		levels = append(levels, byClass[class])
 	}
 	for i := len(fact.Fields) - 1; i >= 0; i-- {
 		rule := &fact.Fields[i]
 		if field, known := o.fields.find(rule.Field); known && rule.Field != "" {
-			b.ruled[field], _ = ParseLevel(rule.Level)
+			levels[field], _ = ParseLevel(rule.Level)
 		}
 	}
 	if fact.Restricted {
 		for field, name := range o.fields.list {
 			if !slices.Contains(fact.OnlyFields, name) {
-				b.ruled[field] = LevelNone
+				levels[field] = LevelNone
 			}
 		}
 	}
+	return levels
 }

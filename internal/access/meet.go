@@ -45,7 +45,7 @@ func common(a, b []string) (both []string) {
 
 // commonScopes are the widest scopes that lie in both sets: whoever was approved for all may have own.
 func commonScopes(a, b []string) []string {
-	return widestOf(implied(a) & implied(b)).Names()
+	return Widest(implied(a) & implied(b)).Names()
 }
 
 // implied are the scopes and those that always lie within them.
@@ -60,8 +60,8 @@ func implied(names []string) Scopes {
 	return set
 }
 
-// widestOf leaves away the scopes that lie within others of the set.
-func widestOf(set Scopes) Scopes {
+// Widest leaves away the scopes that always lie within others of the set.
+func Widest(set Scopes) Scopes {
 	switch {
 	case set.Has(ScopeAll):
 		return ScopeAll
@@ -146,7 +146,7 @@ func fieldLevel(rules []RuleFact, field string, class Class) Level {
 // content give the same.
 func (r *resolver) plain(t *Tuple) string {
 	p := *t
-	p.Scopes = widestOf(implied(t.Scopes)).Names()
+	p.Scopes = Widest(implied(t.Scopes)).Names()
 	p.Fields = nil
 	for _, rule := range t.Fields {
 		if rule.Field == "" {

@@ -166,7 +166,7 @@ type policyBuilder struct {
 	policy     *Policy
 	bundles    map[string]int32
 	conditions map[string]int32 // by object and text
-	ruled      []Level          // see rule
+	ruled      []Level          // of the tuple under way; see object.ruled
 }
 
 func newPolicyBuilder(f Facts) *policyBuilder {

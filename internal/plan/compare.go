@@ -2,18 +2,24 @@ package plan
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 )
 
-// Compare says what changes from base to head for whoever asks at options.At or later. It is nil where nothing does.
+// Compare says what changes from base to head for whoever asks at options.At or later. It is nil where there is nothing to
+// tell.
 func Compare(base, head State, options Options) *Tenant {
 	c := newComparison(base, head, options)
-	t := &Tenant{Changes: c.changes()}
-	if len(t.Changes) == 0 {
+	t := &Tenant{
+		Changes: c.changes(), Rules: c.rules(), People: c.people(),
+		Approvals: c.approvals(), Upcoming: c.upcoming(), Findings: c.findings(),
+	}
+	if len(t.Changes)+len(t.Rules)+len(t.People)+len(t.Approvals)+len(t.Upcoming)+len(t.Findings) == 0 {
 		return nil
 	}
+	c.judge(t)
 	return t
 }
 
@@ -23,6 +29,8 @@ type comparison struct {
 	base, head *side
 	// changed are the declarations whose content differs, in whatever files they stand.
 	changed map[access.Ref]Verb
+	moves   moves
+	reasons causing
 }
 
 // side is one of the two states with what it comes to. Its facts are without what has ended by Options.At.
@@ -33,16 +41,31 @@ type side struct {
 	users   map[string]*access.UserFact     // by name
 	holders map[string][]*access.HolderFact // by user, those that no revocation ends
 	tuples  map[string][]*access.TupleFact  // by bundle, those that no revocation ends
+
+	// org is a policy of the catalogue, the people and the guardrails, in which nobody holds anything.
+	org         *access.Policy
+	departments map[string][]string // by user
+	below       map[string][]string // by department, itself among them, in order
 }
 
 func newComparison(base, head State, options Options) *comparison {
 	c := &comparison{options: options}
+	base.Locate, head.Locate = oneAtATime(base.Locate, head.Locate)
 	var both sync.WaitGroup
 	both.Go(func() { c.base = newSide(base, options) })
 	both.Go(func() { c.head = newSide(head, options) })
 	both.Wait()
-	c.changed = changedDeclarations(base.Declarations, head.Declarations)
+	both.Go(func() { c.changed = changedDeclarations(base.Declarations, head.Declarations) })
+	c.moves = movesBetween(c.base, c.head)
+	both.Wait()
 	return c
+}
+
+func (c *comparison) side(s state) *side {
+	if s == before {
+		return c.base
+	}
+	return c.head
 }
 
 func newSide(state State, options Options) *side {
@@ -64,8 +87,24 @@ func newSide(state State, options Options) *side {
 			s.tuples[t.Bundle] = append(s.tuples[t.Bundle], t)
 		}
 	}
+	s.departments = make(map[string][]string, len(s.Facts.Users))
+	for _, m := range s.Facts.Memberships {
+		s.departments[m.User] = append(s.departments[m.User], m.Department)
+	}
+	s.below = make(map[string][]string, len(s.Facts.Departments))
+	for _, c := range s.Facts.Closure {
+		s.below[c.Ancestor] = append(s.below[c.Ancestor], c.Department)
+	}
+	for _, departments := range s.below {
+		slices.Sort(departments)
+	}
+	org := s.Facts
+	org.Holders, org.Tuples = nil, nil
+	s.org = access.NewPolicy(org)
 	return s
 }
+
+func (s *side) module(object string) access.Module { return s.org.Module(object) }
 
 // isActive says whether the account is there and may have access at all.
 func (s *side) isActive(user string) bool {

@@ -56,7 +56,7 @@ const (
 )
 
 // Change is one row: during Window, each of People may do Actions to, and has Fields on, the records After in place of the
-// records Before. Either list may be empty; actions and fields stand in one row where all else is the same.
+// records Before. Any of the lists may be empty; actions and fields stand in one row where all else is the same.
 type Change struct {
 	Sign    Sign
 	Risk    Risk
@@ -64,21 +64,38 @@ type Change struct {
 	Actions []string
 	// Fields are levels that are reached: the records are those on which the level of the field is at least this one.
 	Fields []FieldLevel
-	// Before and After are unions: a record counts that any of them takes in. Empty is no record at all.
+	// Wider are actions that need no approval where they are held by a wider scope than a guardrail asks about: the records
+	// are those that are so held.
+	Wider []Reach
+	// Before and After are unions: a record counts that any of them takes in. Empty is no record at all. Scopes in Before
+	// mean what they do in base, those in After what they do in head; where that is not the same, because people or
+	// departments have moved, the owners and departments that only one of them takes in are named beside the scope.
 	Before, After []Records
-	Window        schedule.Window
-	// Was, on a Shift in time alone, is the window that the access had; Window is then the one that it has.
+	// Window is when. What is so from Options.At on has no beginning.
+	Window schedule.Window
+	// Was, where access has moved in time alone, is the window that it had, and Window the one that it has. In either, the
+	// records are After, and at all other times Before. It is a Gain where the window grows, a Loss where it shrinks.
 	Was *schedule.Window
 	// People are all whom the row is about, in the order of their names.
 	People []Person
 	Causes []Cause
 }
 
-// FieldLevel is a field at a level.
+// FieldLevel is a field at a level, and at each level between From and it: a row that takes a field from masked to edit is
+// about read and edit, and says nothing about where it is masked.
 type FieldLevel struct {
 	Field string
 	Class access.Class
+	From  access.Level
 	Level access.Level
+	// Proposed is about records that are to be created: whether the field may be filled in, which is edit.
+	Proposed bool
+}
+
+// Reach is an action that is held by a wider scope than Beyond.
+type Reach struct {
+	Action string
+	Beyond string
 }
 
 // Records takes records in as a grant does, in the person's own terms: by scope (own, department, all, …), and by what a

@@ -1,0 +1,3 @@
+package plan
+
+func (c *comparison) rules() []*RuleChange { return nil }
