@@ -23,11 +23,17 @@ type Serving struct {
 	Credentials string
 	// URL is where callers reach the API, for the metadata; where it is empty, the address.
 	URL string
+	// PerClient is how many connections one client address may have open; 0 is as many as there are.
+	PerClient int
 }
+
+// defaultPerClient leaves room for others where one client takes all that it gets.
+const defaultPerClient = maxConnections / 4
 
 // flagSet is what Serving asks of a set of flags.
 type flagSet interface {
 	StringVar(p *string, name, value, usage string)
+	IntVar(p *int, name string, value int, usage string)
 }
 
 // AddFlags adds a flag for each of them.
@@ -38,6 +44,7 @@ func (s *Serving) AddFlags(flags flagSet) {
 	flags.StringVar(&s.ClientCA, "decision-client-ca", "", "file of the authorities whose client certificates the decision API believes, in PEM")
 	flags.StringVar(&s.Credentials, "decision-credentials", "", "file of the applications that may ask the decision API; without, it listens on a loopback address only")
 	flags.StringVar(&s.URL, "decision-url", "", "where callers reach the decision API, for its metadata; default: the address")
+	flags.IntVar(&s.PerClient, "decision-connections-per-client", defaultPerClient, "how many connections to the decision API one client address may have open; a proxy is one address; 0 is no limit but that of all")
 }
 
 // Off says whether the API is not to be served at all.
@@ -60,6 +67,8 @@ func (s *Serving) Check() error {
 		return errors.New("--decision-client-ca: certificates are shown over TLS only; give --decision-tls-cert and --decision-tls-key as well")
 	case s.ClientCA != "" && s.Credentials == "":
 		return errors.New("--decision-client-ca: say in --decision-credentials which application a certificate is of")
+	case s.PerClient < 0:
+		return fmt.Errorf("--decision-connections-per-client %d: want zero or more", s.PerClient)
 	case s.URL != "" && (broken != nil || base.Host == "" || base.RawQuery != "" || base.Fragment != ""):
 		return fmt.Errorf("--decision-url %q: want a URL without query and fragment such as https://decide.example", s.URL)
 	case ip != nil && ip.IsLoopback():
@@ -104,6 +113,7 @@ func (s *Serving) Open(ctx context.Context, source Source, options Options, log 
 	if err != nil {
 		return nil, err
 	}
+	listener = newFair(listener, s.PerClient)
 	scheme := "http://"
 	if keys != nil {
 		listener, scheme = keys.listener(listener), "https://"

@@ -293,6 +293,7 @@ func TestServingChecksItsFlags(t *testing.T) {
 		"give both or none":             {Address: "127.0.0.1:1", TLSCert: "c"},
 		"shown over TLS only":           {Address: "127.0.0.1:1", ClientCA: "c"},
 		"which application":             {Address: "127.0.0.1:1", TLSCert: "c", TLSKey: "k", ClientCA: "c"},
+		"want zero or more":             {Address: "127.0.0.1:1", PerClient: -1},
 		"--decision-url":                {Address: "127.0.0.1:1", URL: "https://decide.example/?x=1"},
 	} {
 		if err := s.Check(); err == nil || !strings.Contains(err.Error(), want) {
