@@ -106,6 +106,43 @@ func TestAccessToRowsEndsOnTimeWithNobodyThere(t *testing.T) {
 	}
 }
 
+func TestAccessToRowsEndsInsideATransactionAndInsideABlock(t *testing.T) {
+	c := shop(t, func(d *access.Declarations) { d.TemporaryGrants[0].Window.NotAfter = 1_800_000_100 })
+	c.enforced(t)
+	const seen = `SELECT (SELECT count(*) FROM crm.customer) || ' ' || (SELECT count(*) FROM crm_masked_huayue.customer)`
+	c.as(t, "user-0007", nil)
+	if _, err := c.app.Exec(t.Context(), `BEGIN; PREPARE seen AS `+seen); err != nil {
+		t.Fatal(err)
+	}
+	c.each(t, [][2]string{{`EXECUTE seen`, "4 4"}})
+	c.at(t, 1_800_000_100)
+	c.each(t, [][2]string{{`EXECUTE seen`, "3 3"}, {`COMMIT`, ""}})
+
+	// A block is one statement to the server: its clock stands still. The application waits in it for a lock.
+	c.at(t, 1_800_000_099)
+	c.do(t, `SELECT pg_advisory_lock(19)`)
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.app.Exec(t.Context(), `DO $$ DECLARE before text; BEGIN
+			before := (`+seen+`);
+			PERFORM pg_advisory_lock(19);
+			PERFORM set_config('test.seen', before || ', ' || (`+seen+`), false);
+		END $$`)
+		done <- err
+	}()
+	for waiting := false; !waiting; {
+		if err := c.hand.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.at(t, 1_800_000_100)
+	c.do(t, `SELECT pg_advisory_unlock(19)`)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	c.each(t, [][2]string{{`SELECT current_setting('test.seen')`, "4 4, 3 3"}})
+}
+
 func TestWhoAsksIsNobodyWithoutAGoodToken(t *testing.T) {
 	c := shop(t)
 	c.enforced(t)

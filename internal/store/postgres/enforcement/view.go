@@ -9,8 +9,11 @@ import (
 
 // view shows each field by its level on the row: the value, its mask, or null. It runs as a role of its own, which may read
 // the table's columns and is bound by a policy for the rows: so a query of the view is planned as one of the table, and no
-// function of whoever asks sees a row before the policy has. What each tuple lets see is worked out once a query and asked
-// of each row that is shown: a field's level is the widest over the tuples that take just that row in.
+// function of whoever asks sees a row before the policy has. What tuples let see is worked out once a query and asked of each
+// row that is shown: a field's level is the widest over the tuples that take just that row in.
+//
+// The aggregates over one row, and HAVING, say that there is just one: where a query asks for no field's value, the planner
+// leaves both joins away.
 func (p *Plan) view() string {
 	fields := make([]string, len(p.Fields))
 	for i := range p.Fields {
@@ -19,32 +22,48 @@ func (p *Plan) view() string {
 	return fmt.Sprintf(`CREATE VIEW %s AS
 SELECT %s
 FROM %s AS c
-LEFT JOIN LATERAL (
-    SELECT bit_or(t.levels) AS levels
-    FROM unnest((SELECT crm_access.shown_by(%s, %s, %s))) AS t
-    WHERE %s AND CASE WHEN t.conditions IS NULL THEN true ELSE crm_access.row_meets(t.conditions, %s) END
-) AS l ON true
+LEFT JOIN (SELECT %s FROM crm_access.shown_to_asker(%s, %s, %s) AS f) AS s ON true
+LEFT JOIN LATERAL (SELECT %s AS levels HAVING true) AS l ON true
 WHERE %s`,
-		View(p.Tenant, p.Object.Object), strings.Join(p.shown(), ", "), Table(p.Storage.Table),
-		literal(p.Tenant), literal(p.Object.Object), literals(fields), p.coveredBy(), p.attributes("c."), p.ours())
+		View(p.Tenant, p.Object.Object), strings.Join(p.shown(), ", "), Table(p.Storage.Table), worked,
+		literal(p.Tenant), literal(p.Object.Object), literals(fields), p.levels(), p.ours())
 }
 
-// coveredBy says that the tuple t takes the row c in, conditions aside.
-func (p *Plan) coveredBy() string {
+// worked is a crm_access.shown, as an aggregate of one.
+const worked = `bit_or(f.nothing) AS nothing,
+    bool_or(f.everything_1) AS everything_1, max(f.owners_1) AS owners_1, max(f.participants_1) AS participants_1, max(f.departments_1) AS departments_1,
+    max(f.ids_1) AS ids_1, bit_or(f.levels_1) AS levels_1,
+    bool_or(f.everything_2) AS everything_2, max(f.owners_2) AS owners_2, max(f.participants_2) AS participants_2, max(f.departments_2) AS departments_2,
+    max(f.ids_2) AS ids_2, bit_or(f.levels_2) AS levels_2,
+    max(f.more) AS more`
+
+// levels are those of the row c's fields: what each of the tuples in s gives that takes it in.
+func (p *Plan) levels() string {
+	var parts []string
+	for _, slot := range []string{"_1", "_2"} {
+		parts = append(parts, fmt.Sprintf("CASE WHEN %s THEN s.levels%s ELSE s.nothing END", p.coveredBy("s.", slot), slot))
+	}
+	return strings.Join(parts, " | ") + fmt.Sprintf(` | CASE WHEN s.more IS NULL THEN s.nothing ELSE coalesce((
+        SELECT bit_or(t.levels) FROM unnest(s.more) AS t
+        WHERE %s AND CASE WHEN t.conditions IS NULL THEN true ELSE crm_access.row_meets(t.conditions, %s) END), s.nothing) END`,
+		p.coveredBy("t.", ""), p.attributes("c."))
+}
+
+// coveredBy says that a tuple takes the row c in, conditions aside; of and slot stand around what it reaches.
+func (p *Plan) coveredBy(of, slot string) string {
 	s := &p.Storage
-	ways := []string{"t.everything", "c." + quoted(s.IDColumn) + "::text = ANY (t.ids)"}
-	if p.decides() {
-		if s.OwnerColumn != "" {
-			ways = append(ways, "c."+quoted(s.OwnerColumn)+" = ANY (t.owners)")
-		}
-		if s.DepartmentColumn != "" {
-			ways = append(ways, "c."+quoted(s.DepartmentColumn)+" = ANY (t.departments)")
-		}
-		if s.ParticipantsColumn != "" {
-			ways = append(ways, "c."+quoted(s.ParticipantsColumn)+" && t.participants")
+	ways := []string{of + "everything" + slot}
+	among := func(column, list string) {
+		if column != "" && p.decides() {
+			ways = append(ways, "c."+quoted(column)+" = ANY ("+of+list+slot+")")
 		}
 	}
-	return "(" + strings.Join(ways, " OR ") + ")"
+	among(s.OwnerColumn, "owners")
+	among(s.DepartmentColumn, "departments")
+	if p.decides() && s.ParticipantsColumn != "" {
+		ways = append(ways, "c."+quoted(s.ParticipantsColumn)+" && "+of+"participants"+slot)
+	}
+	return "(" + strings.Join(append(ways, "c."+quoted(s.IDColumn)+"::text = ANY ("+of+"ids"+slot+")"), " OR ") + ")"
 }
 
 // shown are the view's columns: the id, and of each field what its level lets see. Facts that are no field are hidden.
