@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,4 +88,65 @@ func replace(file string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(next.Name(), file)
+}
+
+// Kustomizations lists the kustomizations below the paths, and those in the folders above the files that go, up to where
+// the repository begins.
+func (p *Pruning) Kustomizations(paths []string) ([]string, error) {
+	var found []string
+	for _, path := range paths {
+		err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.Type().IsRegular() && slices.Contains(KustomizationNames, entry.Name()) {
+				found = append(found, filepath.Clean(name))
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("find kustomizations: %w", err)
+		}
+	}
+	for file, content := range p.Files {
+		if content == nil {
+			found = append(found, above(file)...)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}
+
+// above lists the kustomizations in the folder of a file and in those above it.
+func above(file string) []string {
+	var found []string
+	for dir := filepath.Dir(file); ; dir = filepath.Join(dir, "..") {
+		for _, name := range KustomizationNames {
+			if info, err := os.Lstat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+				found = append(found, filepath.Join(dir, name))
+			}
+		}
+		_, err := os.Lstat(filepath.Join(dir, ".git"))
+		here, errHere := os.Stat(dir)
+		next, errNext := os.Stat(filepath.Join(dir, ".."))
+		if err == nil || errHere != nil || errNext != nil || os.SameFile(here, next) {
+			return found
+		}
+	}
+}
+
+// Write changes the files, and then deletes those that go, so that no kustomization ever lists one that is not there.
+func (p *Pruning) Write() error {
+	for _, file := range slices.Sorted(maps.Keys(p.Files)) {
+		if content := p.Files[file]; content != nil {
+			if err := Replace(file, content); err != nil {
+				return err
+			}
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(p.Files)) {
+		if p.Files[file] == nil {
+			if err := os.Remove(file); err != nil {
+				return fmt.Errorf("delete %s: %w", file, err)
+			}
+		}
+	}
+	return nil
 }

@@ -84,7 +84,7 @@ Those of plan are its own.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, "%w", err) })
-	root.AddCommand(newCan(env), newWhoCan(env), newShow(env), newLint(env), newPlan(env), newFmt(env), newApprove(env), newRevoke(env), newRetire(env), newServe(env), newVersion(env))
+	root.AddCommand(newCan(env), newWhoCan(env), newShow(env), newLint(env), newPlan(env), newFmt(env), newPruneExpired(env), newApprove(env), newRevoke(env), newRetire(env), newServe(env), newVersion(env))
 	return root
 }
 

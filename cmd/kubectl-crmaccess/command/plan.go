@@ -34,7 +34,7 @@ func (f planFailure) Unwrap() error { return f.error }
 type planOptions struct {
 	plannedStates
 	at, horizon, risk, output, lang, whole string
-	failOn                          []string
+	failOn                                 []string
 }
 
 // planForms are the forms that -o names.
