@@ -53,6 +53,21 @@ func (b *policyBuilder) indexGuardrails() {
 	p.channels, p.devices = inOrder(channels), inOrder(devices)
 }
 
+// Under is the policy with other guardrails in place of its own: the same people hold the same.
+func (p *Policy) Under(guardrails []GuardrailFact) *Policy {
+	under := *p
+	under.objects = slices.Clone(p.objects)
+	for i := range under.objects {
+		o := &under.objects[i]
+		o.guards, o.ceiling, o.ceilings = nil, nil, nil
+	}
+	under.boundaries = slices.Clone(p.boundaries) // those of the former guardrails are some too many, and do no harm
+	b := policyBuilder{facts: Facts{Guardrails: guardrails}, policy: &under}
+	b.indexGuardrails()
+	b.sortBoundaries()
+	return &under
+}
+
 // indexRule takes every form that a rule has: admission lets it have one, and one that has more denies by all of them.
 func (b *policyBuilder) indexRule(name string, rule *GuardrailRule) {
 	if rule.Deny != nil {
