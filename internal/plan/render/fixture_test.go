@@ -77,7 +77,7 @@ func everything() *plan.Plan {
 	liTing := plan.Person{User: "li-ting", DisplayName: "李婷", Paths: []plan.Path{yearend}}
 	reps := crowd(12, from(binding("sales-reps"), "sales-rep", "sales-rep:read=department", "roles/sales-rep.yaml", 17))
 	reps[3].Paths = append(reps[3].Paths, from(binding("second-hat"), "sales-manager > sales-rep", "sales-rep:read=department", "roles/sales-rep.yaml", 17))
-	return &plan.Plan{Base: "main", Head: "feature/wider", At: now, Tenants: []*plan.Tenant{{
+	return &plan.Plan{Base: "main", Head: "feature/wider", At: now, Rules: []plan.Rule{{Name: "export", Severity: plan.High, Forbid: true, Why: "records leave the system"}}, Tenants: []*plan.Tenant{{
 		Namespace: "huayue",
 		Changes: []*plan.Change{
 			{
@@ -90,14 +90,14 @@ func everything() *plan.Plan {
 				Object: "customer", Actions: []string{"read", "share", "update"},
 				Fields: []plan.FieldLevel{
 					{Field: "creditLimit", Class: access.ClassRestricted, Level: access.LevelMasked},
-					{Field: "email", Class: access.ClassConfidential, Level: access.LevelEdit}, {Field: "phone", Class: access.ClassConfidential, Level: access.LevelEdit},
+					{Field: "email", Class: access.ClassConfidential, From: access.LevelMasked, Level: access.LevelEdit}, {Field: "phone", Class: access.ClassConfidential, Level: access.LevelEdit, Proposed: true}, {Field: "phone", Class: access.ClassConfidential, Level: access.LevelEdit},
 				},
 				Before: []plan.Records{{Scopes: []string{"own"}}}, After: []plan.Records{{Scopes: []string{"department"}}}, Window: always, People: reps,
 				Causes: []plan.Cause{{Ref: role("sales-rep"), Verb: plan.Changed, Field: "spec.grants[1].scopes", Source: manifest.Source{File: "roles/sales-rep.yaml", Line: 17}}},
 			},
 			{
 				Sign: plan.Shift, Risk: plan.Risk{Severity: plan.Medium, Rules: []string{"long-grant"}},
-				Object: "customer", Actions: []string{"read"}, Before: []plan.Records{{Owners: []string{"wang-lei"}}}, After: []plan.Records{{Owners: []string{"wang-lei"}}},
+				Object: "customer", Actions: []string{"read"}, Wider: []plan.Reach{{Action: "transfer", Beyond: "own"}}, Before: []plan.Records{{Owners: []string{"wang-lei"}}}, After: []plan.Records{{Owners: []string{"wang-lei"}}},
 				Window: schedule.Window{NotBefore: yearEnd.NotBefore, NotAfter: instant("2027-03-31T01:00:00Z")}, Was: &yearEnd, People: []plan.Person{liTing},
 				Causes: []plan.Cause{{Ref: temporary("yearend-li-ting"), Verb: plan.Changed, Field: "spec.notAfter", Source: manifest.Source{File: "grants.yaml", Line: 17}}},
 			},
@@ -117,7 +117,7 @@ func everything() *plan.Plan {
 			Object: "customer", Actions: []string{"export"}, People: []plan.Person{zhengKe},
 			Causes: []plan.Cause{{Ref: access.Ref{Kind: access.KindGuardrail, Name: "no-bulk-export"}, Verb: plan.Changed, Field: "spec.rules[0].limit.maxRowsPerRequest", Source: manifest.Source{File: "guardrails.yaml", Line: 11}}},
 		}, {
-			Sign: plan.Shift, Guardrail: "secret-fields", After: "caps @secret of every object at none", Before: "caps @secret of every object at masked",
+			Sign: plan.Shift, Guardrail: "secret-fields", Held: true, After: "caps @secret of every object at none", Before: "caps @secret of every object at masked",
 			Object: "customer", Fields: []plan.FieldLevel{{Field: "idNumber", Class: access.ClassSecret, Level: access.LevelMasked}}, People: reps,
 		}},
 		People: []*plan.PersonChange{

@@ -24,7 +24,16 @@ type document struct {
 	Head       string           `json:"head"`
 	At         string           `json:"at"`
 	Summary    summaryDocument  `json:"summary"`
+	Rules      []ruleDocument   `json:"rules"`
 	Tenants    []tenantDocument `json:"tenants"`
+}
+
+// ruleDocument is a rule of risk by which the plan was judged.
+type ruleDocument struct {
+	Name     string `json:"name"`
+	Severity string `json:"severity"`
+	Forbid   bool   `json:"forbid"`
+	Why      string `json:"why"`
 }
 
 // summaryDocument is the headline in numbers.
@@ -78,6 +87,7 @@ type changeDocument struct {
 	Object  string            `json:"object"`
 	Actions []string          `json:"actions"`
 	Fields  []fieldDocument   `json:"fields"`
+	Wider   []reachDocument   `json:"wider"`
 	Before  []recordsDocument `json:"before"`
 	After   []recordsDocument `json:"after"`
 	windowDocument
@@ -95,7 +105,15 @@ type windowDocument struct {
 type fieldDocument struct {
 	Field string `json:"field"`
 	Class string `json:"class"`
+	From  string `json:"from"`
 	Level string `json:"level"`
+	// Proposed is about filling a field in when a record is created.
+	Proposed bool `json:"proposed"`
+}
+
+type reachDocument struct {
+	Action string `json:"action"`
+	Beyond string `json:"beyond"`
 }
 
 type recordsDocument struct {
@@ -145,6 +163,7 @@ type guardrailDocument struct {
 	Sign      plan.Sign       `json:"sign"`
 	Risk      judgement       `json:"risk"`
 	Guardrail string          `json:"guardrail"`
+	Held      bool            `json:"held"`
 	Before    string          `json:"before"`
 	After     string          `json:"after"`
 	Object    string          `json:"object"`
@@ -206,6 +225,7 @@ func documentOf(p *plan.Plan) *document {
 			Risks: riskDocument{n.severities[plan.Critical], n.severities[plan.High], n.severities[plan.Medium], n.severities[plan.Low]},
 		},
 	}
+	d.Rules = each(p.Rules, func(r plan.Rule) ruleDocument { return ruleDocument{r.Name, r.Severity.String(), r.Forbid, r.Why} })
 	number := 0
 	d.Tenants = each(p.Tenants, func(t *plan.Tenant) tenantDocument {
 		return tenantDocument{
@@ -236,6 +256,7 @@ func each[A, B any](list []A, made func(A) B) []B {
 func documentOfChange(number int, c *plan.Change) changeDocument {
 	d := changeDocument{
 		Number: number, Sign: c.Sign, Risk: judgementOf(c.Risk), Object: c.Object, Actions: listed(c.Actions), Fields: each(c.Fields, documentOfField),
+		Wider:  each(c.Wider, func(r plan.Reach) reachDocument { return reachDocument(r) }),
 		Before: each(c.Before, documentOfRecords), After: each(c.After, documentOfRecords),
 		windowDocument: documentOfWindow(c.Window), peopleDocument: documentOfPeople(c.People), Causes: each(c.Causes, documentOfCause),
 	}
@@ -248,7 +269,7 @@ func documentOfChange(number int, c *plan.Change) changeDocument {
 
 func documentOfRule(c *plan.RuleChange) guardrailDocument {
 	return guardrailDocument{
-		Sign: c.Sign, Risk: judgementOf(c.Risk), Guardrail: c.Guardrail, Before: c.Before, After: c.After, Object: c.Object, Actions: listed(c.Actions),
+		Sign: c.Sign, Risk: judgementOf(c.Risk), Guardrail: c.Guardrail, Held: c.Held, Before: c.Before, After: c.After, Object: c.Object, Actions: listed(c.Actions),
 		Fields: each(c.Fields, documentOfField), peopleDocument: documentOfPeople(c.People), Causes: each(c.Causes, documentOfCause),
 	}
 }
@@ -307,7 +328,7 @@ func documentOfRecords(r plan.Records) recordsDocument {
 }
 
 func documentOfField(f plan.FieldLevel) fieldDocument {
-	return fieldDocument{f.Field, f.Class.String(), f.Level.String()}
+	return fieldDocument{f.Field, f.Class.String(), f.From.String(), f.Level.String(), f.Proposed}
 }
 
 func documentOfCause(c plan.Cause) causeDocument {

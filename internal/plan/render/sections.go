@@ -40,7 +40,7 @@ func (b *builder) changes() *section {
 		r.cells = []phrase{
 			r.title, b.signed(c.Sign, b.sign(c.Sign)), b.risk(c.Risk), who,
 			{say(b.from(c.Window, b.at))}, {say(b.until(c.Window))},
-			b.permission(c.Object, c.Actions, c.Fields), b.difference(c.Before, c.After, longest),
+			b.permission(c.Object, c.Actions, c.Fields, c.Wider), b.difference(c.Before, c.After, longest),
 		}
 		if c.Was != nil {
 			r.note(b.Was, phrase{say(b.span(*c.Was, b.at))})
@@ -62,10 +62,13 @@ func (b *builder) rules() *section {
 		who, group := b.people(c.People)
 		r.group = group
 		r.cells = []phrase{
-			b.signed(c.Sign, b.guardrail(c.Sign)), b.risk(c.Risk), {name(c.Guardrail)}, who, b.permission(c.Object, c.Actions, c.Fields),
+			b.signed(c.Sign, b.guardrail(c.Sign)), b.risk(c.Risk), {name(c.Guardrail)}, who, b.permission(c.Object, c.Actions, c.Fields, nil),
 			joined([]phrase{b.sentence(c.Before), b.sentence(c.After)}, " → "),
 		}
 		b.allFields(r, c.Fields)
+		if c.Held {
+			r.note(b.Note, phrase{say(b.Held)})
+		}
 		b.explain(r, c.Causes, c.Risk)
 		s.rows = append(s.rows, r)
 	}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -122,7 +123,7 @@ func isLong(unions ...[]plan.Records) bool {
 }
 
 // permission is what may be done to which object, and which fields are reached; or how many, where a note names them.
-func (w *words) permission(object string, actions []string, fields []plan.FieldLevel) phrase {
+func (w *words) permission(object string, actions []string, fields []plan.FieldLevel, wider []plan.Reach) phrase {
 	var parts []phrase
 	if len(actions) > 0 {
 		parts = append(parts, w.names(actions))
@@ -132,34 +133,62 @@ func (w *words) permission(object string, actions []string, fields []plan.FieldL
 	} else {
 		parts = append(parts, w.fields(fields)...)
 	}
+	parts = append(parts, w.wider(wider)...)
 	return joined([]phrase{{name(object)}, joined(parts, w.Semicolon)}, w.Colon)
 }
 
-// fields are levels of fields, the widest first, each with the fields of one class that reach it.
+// fields are levels of fields, the widest first, each with the fields of one class that reach it from the same level.
 func (w *words) fields(fields []plan.FieldLevel) (parts []phrase) {
-	for level := access.LevelEdit; ; level-- {
-		for class := access.ClassSecret; ; class-- {
-			var of []string
-			for _, f := range fields {
-				if f.Level == level && f.Class == class {
-					of = append(of, f.Field)
-				}
-			}
-			if len(of) > 0 {
-				head := w.Levels[level] + w.Open + w.Classes[class] + w.Close
-				if class == access.ClassUnset {
-					head = w.Levels[level]
-				}
-				parts = append(parts, append(phrase{say(head + w.Colon)}, w.names(of)...))
-			}
-			if class == access.ClassUnset {
-				break
-			}
-		}
-		if level == access.LevelNone {
-			return parts
+	kindOf := func(f plan.FieldLevel) plan.FieldLevel { f.Field = ""; return f }
+	var kinds []plan.FieldLevel
+	for _, f := range fields {
+		if !slices.Contains(kinds, kindOf(f)) {
+			kinds = append(kinds, kindOf(f))
 		}
 	}
+	slices.SortFunc(kinds, func(a, b plan.FieldLevel) int {
+		if a.Proposed != b.Proposed {
+			return map[bool]int{false: -1, true: 1}[a.Proposed]
+		}
+		return cmp.Or(-cmp.Compare(a.Level, b.Level), -cmp.Compare(a.Class, b.Class), cmp.Compare(a.From, b.From))
+	})
+	for _, kind := range kinds {
+		var of []string
+		for _, f := range fields {
+			if kindOf(f) == kind {
+				of = append(of, f.Field)
+			}
+		}
+		parts = append(parts, append(phrase{say(w.level(kind) + w.Colon)}, w.names(of)...))
+	}
+	return parts
+}
+
+// level is what is reached, of which class of fields, and from where.
+func (w *words) level(f plan.FieldLevel) string {
+	text := w.Levels[f.Level]
+	if f.Proposed {
+		text = w.FillIn
+	}
+	var more []string
+	if f.Class != access.ClassUnset {
+		more = append(more, w.Classes[f.Class])
+	}
+	if f.From != access.LevelNone {
+		more = append(more, w.FromLevels[f.From])
+	}
+	if len(more) == 0 {
+		return text
+	}
+	return text + w.Open + strings.Join(more, w.Comma) + w.Close
+}
+
+// wider are actions that need no approval any more, or need one, where they are held more widely than a guardrail asks about.
+func (w *words) wider(reaches []plan.Reach) (parts []phrase) {
+	for _, r := range reaches {
+		parts = append(parts, joined([]phrase{{name(r.Action)}, {say(w.WithoutApproval)}, w.scope(r.Beyond)}, " "))
+	}
+	return parts
 }
 
 // from is the start of a window, and until its end. What has begun by then begins at once.

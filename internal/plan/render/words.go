@@ -81,6 +81,8 @@ type words struct {
 	IDs, Owners, Participants, Departments, Trees around
 	Where                                         string
 	Operators                                     map[access.Operator]string
+	FromLevels                                    [access.LevelEdit + 1]string
+	FillIn, WithoutApproval, Note, Held           string
 	Levels                                        [access.LevelEdit + 1]string
 	Classes                                       [access.ClassSecret + 1]string
 
@@ -132,7 +134,11 @@ var english = words{
 	Gains: "gains", Loses: "loses", Shifts: "shifts", Forbidden: "forbidden",
 	Severities: [...]string{"low", "medium", "high", "critical"},
 	RuleWeaker: "weaker", RuleTighter: "tighter", RuleDiffers: "differs",
-	Whats:  map[string]string{"joins": "joins", "leaves": "leaves", "returns": "returns", "moves": "moves", "reports": "reports to somebody else"},
+	Whats: map[string]string{
+		plan.Joins: "joins", plan.Leaves: "leaves", plan.Suspends: "is suspended", plan.Returns: "returns", plan.Moves: "moves", plan.Reports: "has another manager",
+		plan.NamesSuccessor: "has another successor", plan.BecomesType: "is of another type", plan.ChangesLogins: "has other logins",
+		plan.TakesLogin: "takes over somebody's login", plan.Revoked: "is revoked", plan.Released: "is revoked no more",
+	},
 	Verbs:  map[plan.Verb]string{plan.Added: "added", plan.Removed: "removed", plan.Changed: "changed"},
 	HaveOf: "%d of %d", NobodyMay: "nobody who may", MergedAlone: "valid if merged alone",
 	Fault: "error", Advice: "advice",
@@ -146,10 +152,13 @@ var english = words{
 	},
 	IDs: around{"the records ", ""}, Owners: around{"owned by ", ""}, Participants: around{"with ", " taking part"},
 	Departments: around{"in ", ""}, Trees: around{"in ", " and below"},
-	Where:     " where ",
-	Operators: map[access.Operator]string{access.OperatorIn: " in ", access.OperatorNotIn: " not in ", access.OperatorExists: " is set"},
-	Levels:    [...]string{"fields without access", "fields masked", "fields to read", "fields to edit"},
-	Classes:   [...]string{"class unknown", "public", "internal", "confidential", "restricted", "secret"},
+	Where:      " where ",
+	Operators:  map[access.Operator]string{access.OperatorIn: " in ", access.OperatorNotIn: " not in ", access.OperatorExists: " is set"},
+	FromLevels: [...]string{"from none", "from masked", "from read", "from edit"},
+	FillIn:     "fields to fill in", WithoutApproval: "without approval beyond",
+	Note: "note", Held: "the guardrail is gone from head; a cluster keeps its rules in force until its removal is approved or released",
+	Levels:  [...]string{"fields without access", "fields masked", "fields to read", "fields to edit"},
+	Classes: [...]string{"class unknown", "public", "internal", "confidential", "restricted", "secret"},
 
 	Contents: "contents", SkipTo: "Skip to the changes", Object: "object",
 	ChangesHint: "The riskiest first. Open a row for its causes, its ways and its people; the browser's search finds every name, in folded rows too. All times are UTC.",
@@ -192,7 +201,11 @@ var chinese = words{
 	Gains: "获得", Loses: "失去", Shifts: "转移", Forbidden: "禁止",
 	Severities: [...]string{"低", "中", "高", "严重"},
 	RuleWeaker: "放宽", RuleTighter: "收紧", RuleDiffers: "改变",
-	Whats:  map[string]string{"joins": "加入", "leaves": "离开", "returns": "返回", "moves": "调动", "reports": "更换上级"},
+	Whats: map[string]string{
+		plan.Joins: "加入", plan.Leaves: "离开", plan.Suspends: "停用", plan.Returns: "恢复", plan.Moves: "调动", plan.Reports: "更换上级",
+		plan.NamesSuccessor: "更换继任者", plan.BecomesType: "账号类型改变", plan.ChangesLogins: "登录身份改变",
+		plan.TakesLogin: "接用他人的登录身份", plan.Revoked: "被撤销", plan.Released: "不再被撤销",
+	},
 	Verbs:  map[plan.Verb]string{plan.Added: "新增", plan.Removed: "删除", plan.Changed: "修改"},
 	HaveOf: "%d / %d", NobodyMay: "无人可批", MergedAlone: "仅在单独合并时有效",
 	Fault: "错误", Advice: "建议",
@@ -206,10 +219,13 @@ var chinese = words{
 	},
 	IDs: around{"记录 ", ""}, Owners: around{"负责人为 ", ""}, Participants: around{"参与人为 ", ""},
 	Departments: around{"部门 ", ""}, Trees: around{"部门 ", " 及下级"},
-	Where:     "，条件 ",
-	Operators: map[access.Operator]string{access.OperatorIn: " 属于 ", access.OperatorNotIn: " 不属于 ", access.OperatorExists: " 有值"},
-	Levels:    [...]string{"不可见字段", "脱敏字段", "可读字段", "可编辑字段"},
-	Classes:   [...]string{"级别未知", "公开", "内部", "保密", "受限", "机密"},
+	Where:      "，条件 ",
+	Operators:  map[access.Operator]string{access.OperatorIn: " 属于 ", access.OperatorNotIn: " 不属于 ", access.OperatorExists: " 有值"},
+	FromLevels: [...]string{"原不可见", "原为脱敏", "原为只读", "原为可编辑"},
+	FillIn:     "可填写字段", WithoutApproval: "无需审批，范围超出",
+	Note: "提示", Held: "新版本中已无此护栏；在移除获得批准或放行之前，集群仍执行其规则",
+	Levels:  [...]string{"不可见字段", "脱敏字段", "可读字段", "可编辑字段"},
+	Classes: [...]string{"级别未知", "公开", "内部", "保密", "受限", "机密"},
 
 	Contents: "目录", SkipTo: "跳到变更内容", Object: "对象",
 	ChangesHint: "按风险从高到低排列。展开一行可查看原因、途径和人员；浏览器的查找功能可以找到每个姓名，包括折叠的内容。所有时间均为协调世界时。",
