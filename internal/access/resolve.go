@@ -85,6 +85,7 @@ type resolver struct {
 	ancestors   map[string][]string // by department, itself first
 	users       map[string]*User
 	members     map[string][]*User // by department
+	below       map[string][]*User // by department, its members and those of departments below; see membersBelow
 	roles       map[string]*roleNode
 
 	admitRules []*admitRule    // of all guardrails, in the order of their names and places

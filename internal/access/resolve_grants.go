@@ -267,12 +267,28 @@ func (r *resolver) eachSelected(s Selector, hold func(*User)) {
 		}
 		return
 	}
-	for _, u := range r.declared.Users {
-		inTree := slices.ContainsFunc(u.Departments, func(d string) bool { return slices.Contains(r.ancestors[d], s.DepartmentTree) })
-		if inTree && matches(u) {
+	for _, u := range r.membersBelow(s.DepartmentTree) {
+		if matches(u) {
 			hold(u)
 		}
 	}
+}
+
+// membersBelow are the members of a department and of those below it, in the order of the declarations, each once.
+func (r *resolver) membersBelow(root string) []*User {
+	if r.below == nil {
+		r.below = make(map[string][]*User, len(r.ancestors))
+		for _, u := range r.declared.Users {
+			for _, department := range u.Departments {
+				for _, ancestor := range r.ancestors[department] {
+					if list := r.below[ancestor]; len(list) == 0 || list[len(list)-1] != u {
+						r.below[ancestor] = append(list, u)
+					}
+				}
+			}
+		}
+	}
+	return r.below[root]
 }
 
 func (r *resolver) resolveTemporaryGrant(g *TemporaryGrant) {

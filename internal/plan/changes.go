@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -36,14 +35,69 @@ func (c *comparison) changes() []*Change {
 }
 
 // affected are the people of either state for whom something may differ, in order.
-func (c *comparison) affected() []string {
-	users := make(map[string]bool)
-	for s := range states {
-		for user := range c.side(s).users {
-			users[user] = true
+func (c *comparison) affected() (users []string) {
+	changed := c.changedBundles()
+	for user := range c.base.users {
+		if !c.isUntouched(user, changed) {
+			users = append(users, user)
 		}
 	}
-	return slices.Sorted(maps.Keys(users))
+	for user := range c.head.users {
+		if c.base.users[user] == nil {
+			users = append(users, user)
+		}
+	}
+	slices.Sort(users)
+	return users
+}
+
+// changedBundles are the bundles that give something else: other tuples, tuples on an object that is declared otherwise,
+// or on departments that have moved.
+func (c *comparison) changedBundles() map[string]bool {
+	changed, differs := make(map[string]bool), c.differingObjects()
+	for bundle, tuples := range c.base.tuples {
+		isOther := func(t *access.TupleFact) bool { return differs[t.Object] || c.movesTree(t.Tuple) }
+		if !sameTuples(tuples, c.head.tuples[bundle]) || slices.ContainsFunc(tuples, isOther) {
+			changed[bundle] = true
+		}
+	}
+	for bundle := range c.head.tuples {
+		if c.base.tuples[bundle] == nil {
+			changed[bundle] = true
+		}
+	}
+	return changed
+}
+
+func (c *comparison) differingObjects() map[string]bool {
+	differs := make(map[string]bool)
+	for s := range states {
+		for _, o := range c.side(s).Facts.Objects {
+			differs[o.Object] = differs[o.Object] || differ(c.base.module(o.Object), c.head.module(o.Object))
+		}
+	}
+	return differs
+}
+
+func sameTuples(x, y []*access.TupleFact) bool {
+	return slices.EqualFunc(x, y, func(x, y *access.TupleFact) bool { return x.Digest == y.Digest })
+}
+
+// isUntouched says whether somebody of base holds the same in head, and stands where they did.
+func (c *comparison) isUntouched(user string, changed map[string]bool) bool {
+	was, is := c.base.holders[user], c.head.holders[user]
+	if c.base.isActive(user) != c.head.isActive(user) || len(was) != len(is) || !c.stands(user) {
+		return false
+	}
+	for i, h := range was {
+		same := func(other *access.HolderFact) bool { return h.Bundle == other.Bundle && h.Window == other.Window }
+		if changed[h.Bundle] || (!same(is[i]) && !slices.ContainsFunc(is, same)) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(is, func(h *access.HolderFact) bool {
+		return !slices.ContainsFunc(was, func(other *access.HolderFact) bool { return h.Bundle == other.Bundle && h.Window == other.Window })
+	})
 }
 
 // watcher compares people one after the other, and remembers what is the same for many.
@@ -61,21 +115,37 @@ func newWatcher(c *comparison) *watcher {
 	return w
 }
 
-// changesOf are the rows of one person.
+// changesOf are the rows of one person, object by object.
 func (w *watcher) changesOf(user string) (rows []*Change) {
-	objects := make(map[string]bool)
+	var all [states][]*held
 	for s := range states {
-		side := w.side(s)
-		for _, h := range side.holders[user] {
-			for _, t := range side.tuples[h.Bundle] {
-				objects[t.Object] = true
+		all[s] = w.holdings(w.side(s), user)
+	}
+	for {
+		var object string
+		for s := range states {
+			if len(all[s]) > 0 && (object == "" || all[s][0].Object < object) {
+				object = all[s][0].Object
 			}
 		}
+		if object == "" {
+			return rows
+		}
+		var held [states][]*held
+		for s := range states {
+			held[s], all[s] = cutObject(all[s], object)
+		}
+		rows = append(rows, w.compare(user, object, held)...)
 	}
-	for _, object := range slices.Sorted(maps.Keys(objects)) {
-		rows = append(rows, w.compare(user, object)...)
+}
+
+// cutObject cuts what is held on the object off the front of what is held on all.
+func cutObject(all []*held, object string) (of, rest []*held) {
+	n := 0
+	for n < len(all) && all[n].Object == object {
+		n++
 	}
-	return rows
+	return all[:n:n], all[n:]
 }
 
 func (w *watcher) catalogue(object string) *catalogue {
@@ -86,11 +156,10 @@ func (w *watcher) catalogue(object string) *catalogue {
 }
 
 // compare are the rows of one person on one object.
-func (w *watcher) compare(user, object string) []*Change {
-	v := &view{comparison: w.comparison, user: user, object: object, about: w.catalogue(object), sameLine: !w.moves.lines[user]}
-	for s := range states {
-		v.sides[s] = w.side(s)
-		v.held[s] = w.holdings(v.sides[s], user, object)
+func (w *watcher) compare(user, object string, held [states][]*held) []*Change {
+	v := &view{
+		comparison: w.comparison, user: user, object: object, about: w.catalogue(object), held: held,
+		sides: [states]*side{w.base, w.head}, sameLine: !w.moves.lines[user],
 	}
 	if v.isSame() {
 		return nil
@@ -101,11 +170,15 @@ func (w *watcher) compare(user, object string) []*Change {
 		}
 	}
 	space, segments := spaceOf(v), v.segments()
-	var rows []*Change
+	var drafts []*draft
 	for _, k := range v.kinds() {
 		for _, stretch := range space.stretches(k, segments) {
-			rows = space.addRow(rows, k, stretch)
+			drafts = space.addRow(drafts, k, stretch)
 		}
+	}
+	rows := make([]*Change, len(drafts))
+	for i, d := range drafts {
+		rows[i] = d.finish(v)
 	}
 	return rows
 }
@@ -119,25 +192,49 @@ func (w *watcher) gives(s state, t *access.Tuple) bitset {
 	return given
 }
 
+// draft is a row of one person under way, with the tuples that make the difference.
+type draft struct {
+	*Change
+	key     string
+	differs [states][]*held
+}
+
 // addRow tells a stretch of a kind: in a row that is so far the same, or in one of its own.
-func (s *space) addRow(rows []*Change, k *kind, st *stretch) []*Change {
+func (s *space) addRow(drafts []*draft, k *kind, st *stretch) []*draft {
 	row := &Change{Sign: st.sign(), Object: s.view.object, Window: s.view.open(st.window)}
 	if st.was != nil {
 		was := s.view.open(*st.was)
 		row.Was = &was
 	}
 	row.Before, row.After = s.shorten(before, st.taking[before]), s.shorten(after, st.taking[after])
-	key := row.key()
-	if i := slices.IndexFunc(rows, func(r *Change) bool { return r.key() == key }); i >= 0 {
-		row = rows[i]
+	d := &draft{Change: row, key: row.key()}
+	if i := slices.IndexFunc(drafts, func(other *draft) bool { return other.key == d.key }); i >= 0 {
+		d = drafts[i]
 	} else {
-		rows = append(rows, row)
-		row.People = []Person{{User: s.view.user, DisplayName: s.view.displayName()}}
+		drafts = append(drafts, d)
 	}
-	row.list(s.view.about, k, s.view)
-	person := &row.People[0]
-	person.Paths = mergedPaths(person.Paths, s.paths(row.Actions, st))
-	return rows
+	d.list(s.view.about, k, s.view)
+	for _, of := range st.tellingStates() {
+		d.differs[of] = append(d.differs[of], s.differing(of, st)...)
+	}
+	return drafts
+}
+
+// finish names the person and what the row comes from.
+func (d *draft) finish(v *view) *Change {
+	was, is := v.pathsOf(before, d.differs[before], d.Actions), v.pathsOf(after, d.differs[after], d.Actions)
+	all := inOrder(slices.Concat(was, is))
+	person := Person{User: v.user, DisplayName: v.displayName(), Paths: all}
+	if d.Was != nil {
+		person.Paths = inOrder(is)
+	}
+	d.People, d.Causes = []Person{person}, v.causesOf(all, v.user)
+	return d.Change
+}
+
+func inOrder(paths []Path) []Path {
+	slices.SortFunc(paths, comparePaths)
+	return slices.Compact(paths)
 }
 
 // open leaves away the beginning of what begins where the comparison does.
@@ -219,28 +316,25 @@ func grouped(rows []*Change) (all []*Change) {
 	return all
 }
 
-// paths are the ways by which what a stretch gives comes, or came where it takes.
-func (s *space) paths(actions []string, st *stretch) (paths []Path) {
-	var from []state
-	switch st.sign() {
-	case Gain:
-		from = []state{after}
-	case Loss:
-		from = []state{before}
-	case Shift:
-		from = []state{after, before}
+// tellingStates are those whose tuples say why there is a difference: what gives it, or gave it.
+func (s *stretch) tellingStates() []state {
+	sign := s.sign()
+	switch {
+	case s.was != nil, sign == Shift:
+		return []state{before, after}
+	case sign == Gain:
+		return []state{after}
 	}
-	if st.was != nil {
-		from = []state{after}
-	}
-	for _, of := range from {
-		for _, h := range s.differing(of, st) {
-			for _, by := range h.by {
-				paths = append(paths, Path{
-					Owner: by.owner, Roles: by.roles(), Grant: grantText(h.Tuple, actions), Until: h.window.NotAfter,
-					Source: s.view.sides[of].Sources[by.owner],
-				})
-			}
+	return []state{before}
+}
+
+// pathsOf are the ways by which tuples are held.
+func (v *view) pathsOf(s state, tuples []*held, actions []string) (paths []Path) {
+	for _, h := range tuples {
+		for _, by := range h.by {
+			paths = append(paths, Path{
+				Owner: by.owner, Roles: by.roles(), Grant: grantText(h.Tuple, actions), Until: h.window.NotAfter, Source: v.sides[s].Sources[by.owner],
+			})
 		}
 	}
 	return paths
@@ -286,11 +380,8 @@ func grantText(t *access.Tuple, actions []string) string {
 	return fmt.Sprintf("%s:%s=%s", t.Origin, strings.Join(does, ","), reach)
 }
 
-// mergedPaths are both, in order and each once.
-func mergedPaths(x, y []Path) []Path {
-	all := slices.Concat(x, y)
-	slices.SortFunc(all, func(x, y Path) int {
-		return cmp.Or(cmp.Compare(x.Owner.String(), y.Owner.String()), cmp.Compare(x.Roles, y.Roles), cmp.Compare(x.Grant, y.Grant), cmp.Compare(x.Until, y.Until))
-	})
-	return slices.Compact(all)
+func comparePaths(x, y Path) int {
+	return cmp.Or(
+		cmp.Compare(x.Owner.Kind, y.Owner.Kind), cmp.Compare(x.Owner.Name, y.Owner.Name), cmp.Compare(x.Roles, y.Roles), cmp.Compare(x.Grant, y.Grant),
+		cmp.Compare(x.Until, y.Until), cmp.Compare(x.Source.File, y.Source.File), cmp.Compare(x.Source.Line, y.Source.Line))
 }

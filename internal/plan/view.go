@@ -35,20 +35,19 @@ type way struct {
 	path  string
 }
 
-// holdings are what somebody holds on an object. A window that has begun has no beginning.
-func (c *comparison) holdings(s *side, user, object string) (all []*held) {
+// holdings are what somebody holds, object by object. A window that has begun has no beginning.
+func (c *comparison) holdings(s *side, user string) []*held {
 	if !s.isActive(user) {
 		return nil
 	}
+	var all []*held
 	for _, h := range s.holders[user] {
-		window := h.Window
-		if window.NotBefore <= c.options.At {
-			window.NotBefore = schedule.Always
-		}
-		for _, t := range s.tuples[h.Bundle] {
-			if t.Object == object {
-				all = append(all, &held{Tuple: t.Tuple, window: window, by: []way{{h.Owner, t.Path}}})
-			}
+		window := c.open(h.Window)
+		tuples := s.tuples[h.Bundle]
+		each := make([]held, len(tuples))
+		for i, t := range tuples {
+			each[i] = held{Tuple: t.Tuple, window: window, by: []way{{h.Owner, t.Path}}}
+			all = append(all, &each[i])
 		}
 	}
 	slices.SortFunc(all, compareHeld)
@@ -62,8 +61,10 @@ func (c *comparison) holdings(s *side, user, object string) (all []*held) {
 }
 
 func compareHeld(x, y *held) int {
-	return cmp.Or(cmp.Compare(x.Digest, y.Digest), cmp.Compare(x.window.NotBefore, y.window.NotBefore), cmp.Compare(x.window.NotAfter, y.window.NotAfter),
-		compareWays(x.by[0], y.by[0]))
+	if x.Digest != y.Digest {
+		return cmp.Or(strings.Compare(x.Object, y.Object), strings.Compare(x.Digest, y.Digest))
+	}
+	return cmp.Or(cmp.Compare(x.window.NotBefore, y.window.NotBefore), cmp.Compare(x.window.NotAfter, y.window.NotAfter), compareWays(x.by[0], y.by[0]))
 }
 
 func compareWays(x, y way) int {
