@@ -1,7 +1,5 @@
 package access
 
-import "slices"
-
 // AccessFrom says whose record decides about a record of the object; the zero value says that its own does, or that
 // nobody declares the object.
 func (p *Policy) AccessFrom(name string) AccessFrom {
@@ -65,7 +63,7 @@ type Form struct {
 	// OwnerField and DepartmentField are the fields that hold a record's owner and department; "" where none does.
 	OwnerField, DepartmentField string
 
-	object, revoked *object
+	object *object
 }
 
 // Form is that of an object.
@@ -78,9 +76,6 @@ func (p *Policy) Form(name string) (f Form) {
 	f.OwnerField, f.DepartmentField = f.object.ownerField, f.object.departmentField
 	if parent := f.object.parent; parent != none {
 		f.From = AccessFrom{Object: p.objects[parent].name, Field: f.object.parentField}
-	}
-	if p.revoked != nil {
-		f.revoked = &p.revoked.objects[id] // made from the same objects
 	}
 	return f
 }
@@ -97,5 +92,5 @@ func (f *Form) HasField(name string) bool {
 // Compares says whether a condition of a grant asks for the field: of what is known of a record, other attributes decide
 // nothing.
 func (f *Form) Compares(field string) bool {
-	return f.object != nil && (slices.Contains(f.object.compared, field) || (f.revoked != nil && slices.Contains(f.revoked.compared, field)))
+	return f.object != nil && contains(f.object.compared, field)
 }

@@ -9,10 +9,11 @@ package access
 // rows of its own: the question stands to the record by few scopes, mostly by all alone, and reads a row of these from
 // each cell, and of the others nothing.
 //
-// In Policy.special a tuple is a header and a row of gains for each state of a record.
+// In Policy.special a tuple is a header and a row of gains for each state of a record. Before those of a cell stands how
+// many words they are.
 
-// cell says where a bundle's rows on an object start, in each of the tables alike, and where its special tuples, which end
-// where the next cell's start. Bundles that have nothing on an object share the rows at the start.
+// cell says where a bundle's rows on an object start, in each of the tables alike, and where its special tuples, or 0 where
+// there are none. Bundles that have nothing on an object share the rows at the start.
 type cell struct{ rows, special uint32 }
 
 // specialHeader packs a special tuple's scopes, condition and selection; the latter are one more than their index, zero
@@ -40,12 +41,21 @@ const (
 
 func (b *policyBuilder) startCells() {
 	p := b.policy
-	p.cells = make([]cell, len(p.spans)+1)
+	b.makeRoom()
+	p.special = []uint64{0}
 	words := 0
 	for i := range p.objects {
 		words = max(words, p.objects[i].words)
 	}
 	b.growRows(words)
+}
+
+// makeRoom makes a span and a cell for every pair of bundle and object.
+func (b *policyBuilder) makeRoom() {
+	p := b.policy
+	pairs := len(p.bundles) * len(p.objects)
+	p.spans = append(p.spans, make([]span, pairs-len(p.spans))...)
+	p.cells = append(p.cells, make([]cell, pairs-len(p.cells))...)
 }
 
 // growRows appends an empty row to every table, and says where it starts.
@@ -61,8 +71,12 @@ func (b *policyBuilder) growRows(words int) (at uint32) {
 }
 
 // addCell sums up the plain tuples and lists the special ones that stand behind them.
-func (b *policyBuilder) addCell(pair int, o *object, plain, special []tuple) {
+func (b *policyBuilder) addCell(pair int32, plain, special []tuple) {
 	p := b.policy
+	if p.cells[pair] = (cell{}); len(plain)+len(special) == 0 {
+		return
+	}
+	o := &p.objects[int(pair)%len(p.objects)]
 	at := b.growRows(o.words)
 	p.cells[pair].rows = at
 	for i := range plain {
@@ -73,20 +87,16 @@ func (b *policyBuilder) addCell(pair int, o *object, plain, special []tuple) {
 			}
 		}
 	}
+	if len(special) == 0 {
+		return
+	}
+	p.cells[pair].special = uint32(len(p.special))
+	p.special = append(p.special, uint64(len(special)*(1+int(recordStates)*o.words)))
 	for i := range special {
 		p.special = append(p.special, uint64(newSpecialHeader(&special[i])))
 		for _, start := range special[i].gains {
 			p.special = append(p.special, p.gainsOf(o, start)...)
 		}
-	}
-	p.cells[pair+1].special = uint32(len(p.special))
-}
-
-// finishCells lets the cells without special tuples of their own end where the one before ends.
-func (b *policyBuilder) finishCells() {
-	cells := b.policy.cells
-	for i := range cells[1:] {
-		cells[i+1].special = max(cells[i+1].special, cells[i].special)
 	}
 }
 
@@ -107,15 +117,13 @@ func (q *question) sumGrants() Effect {
 // sumHoldings goes through the holdings eight at a time and finds all their cells before it looks into one, so that the
 // processor waits for them together and not one after the other.
 func (q *question) sumHoldings() {
-	type place struct{ rows, special, end uint32 }
 	p, words := q.policy, q.object.words
-	var found [8]place
+	var found [8]cell
 	for held := p.holdingsOf(q.user); len(held) > 0; held = held[min(len(held), len(found)):] {
 		n := 0
 		for _, h := range held[:min(len(held), len(found))] {
 			if h.window == none || p.windows[h.window].Active(q.now) {
-				cells := p.cells[int(h.bundle)*len(p.objects)+int(q.objectID):]
-				found[n] = place{cells[0].rows, cells[0].special, cells[1].special}
+				found[n] = p.cells[int(h.bundle)*len(p.objects)+int(q.objectID)]
 				n++
 			}
 		}
@@ -126,7 +134,9 @@ func (q *question) sumHoldings() {
 			}
 		}
 		for _, at := range found[:n] {
-			q.sumSpecial(p.special[at.special:at.end])
+			if at.special != 0 {
+				q.sumSpecial(p.special[at.special+1:][:p.special[at.special]])
+			}
 		}
 	}
 }

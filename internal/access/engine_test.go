@@ -214,3 +214,26 @@ func timeDecisions(current *atomic.Pointer[Policy], draw *drawing, n int) []time
 	}
 	return took
 }
+
+// BenchmarkRevise measures what one changed user, and one temporary grant that comes or goes, costs a policy.
+func BenchmarkRevise(b *testing.B) {
+	for name, size := range map[string]accesstest.Size{
+		"1000 users":  {Objects: 10, Departments: 40, Users: 1000, Roles: 100, GrantsPerRole: 20, Bindings: 2000, Temporary: 100},
+		"10000 users": {Objects: 20, Departments: 200, Users: 10_000, Roles: 500, GrantsPerRole: 20, Bindings: 20_000, Temporary: 1000},
+		"largest":     {Objects: 20, Departments: 300, Users: 10_000, Roles: 2000, GrantsPerRole: 200, Bindings: 40_000, Temporary: 1000},
+	} {
+		facts := Resolve(accesstest.NewOrganisation(rand.New(rand.NewPCG(1, 1)), size)).Facts
+		lent := slices.IndexFunc(facts.Tuples, func(t TupleFact) bool { return t.Owner.Kind == KindTemporaryGrant })
+		policy := NewPolicy(facts)
+		b.Run(name+", a user", func(b *testing.B) {
+			for b.Loop() {
+				policy.Revise(facts, nil, nil)
+			}
+		})
+		b.Run(name+", a grant", func(b *testing.B) {
+			for b.Loop() {
+				policy.Revise(facts, facts.Tuples[lent:lent+1], facts.Tuples[lent:lent+1])
+			}
+		})
+	}
+}

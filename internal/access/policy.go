@@ -26,17 +26,19 @@ type Policy struct {
 	memberships []int32   // the accounts' departments
 	ancestors   [][]int32 // by department, itself among them
 	objects     []object
-	bundles     []string  // their names
+	unruled     []object // as they are without guardrails; see Revise
+	bundles     map[bundle]int32
 	holdings    []holding // the accounts' bundles
 	windows     []schedule.Window
 
-	cells   []cell                             // bundle × object, and one more; see cells.go
+	cells   []cell                             // bundle × object; see cells.go
 	rows    [recordStates][scopeCount][]uint64 // the cells' plain tuples
 	special []uint64                           // the cells' special tuples
 
 	spans      []span   // bundle × object → tuples
 	tuples     []tuple  // by bundle and object
-	gains      []uint64 // what the tuples give, in their order; see gains.go
+	left       int      // tuples that no span has any more; see Revise
+	gains      []uint64 // what the tuples give; see gains.go
 	selections []selection
 
 	sources    []tupleSource // of tuples, for explanations
@@ -48,7 +50,7 @@ type Policy struct {
 	roles             []string            // of holdings, which role is held whole by it
 	lineage           map[string][]string // by role, what it inherits, in order
 	channels, devices []string            // that are known, in order
-	revoked           *Policy             // see setRevokedAside; nil where nothing is
+	revoked           *Policy             // see setAside; nil where nothing is
 
 	received *received // see WithShares; nil where nothing is shared
 }
@@ -106,7 +108,7 @@ type object struct {
 
 	// conditions are the distinct sets of conditions of the object's tuples.
 	conditions [][]WhereFact
-	compared   []string // the fields that these ask for
+	compared   []string // the fields that these ask for, in order
 
 	guards   []guards  // by action; nil where no rule is about the object
 	ceiling  []uint64  // of gains, which no tuple reaches above; nil where nothing is capped
@@ -133,10 +135,14 @@ type selection struct {
 	trees       []int32
 }
 
-// tupleSource says where a tuple comes from.
+// tupleSource says where a tuple comes from, and what it is.
 type tupleSource struct {
-	origin, path string
+	origin, path, digest string
 }
+
+// bundle names what can be held: the tuples of a bundle that are in force or, for explanations, those that a revocation
+// ends.
+type bundle struct{ name, endedBy string }
 
 // maxActions is how many actions an object can have: one bit each.
 const maxActions = 64
@@ -147,13 +153,19 @@ func NewPolicy(f Facts) *Policy {
 	b.indexDepartments()
 	b.indexObjects()
 	b.indexStorages()
-	b.indexUsers()
-	b.setRevokedAside()
 	b.indexTuples()
+	b.policy.unruled = b.policy.objects
+	b.indexPeople()
+	return b.policy
+}
+
+// indexPeople does what comes after catalogue and tuples: it takes little of the time, and is done anew for a revision.
+func (b *policyBuilder) indexPeople() {
+	b.policy.objects = slices.Clone(b.policy.unruled)
+	b.indexUsers()
 	b.indexHoldings()
 	b.indexGuardrails()
 	b.sortBoundaries()
-	return b.policy
 }
 
 // find is the account of a name.
@@ -164,7 +176,6 @@ func (p *Policy) find(user string) (int32, bool) {
 type policyBuilder struct {
 	facts      Facts
 	policy     *Policy
-	bundles    map[string]int32
 	conditions map[string]int32 // by object and text
 	ruled      []Level          // of the tuple under way; see object.ruled
 }
@@ -172,8 +183,7 @@ type policyBuilder struct {
 func newPolicyBuilder(f Facts) *policyBuilder {
 	return &policyBuilder{
 		facts:      f,
-		policy:     &Policy{},
-		bundles:    make(map[string]int32),
+		policy:     &Policy{bundles: make(map[bundle]int32)},
 		conditions: make(map[string]int32),
 	}
 }
@@ -195,23 +205,26 @@ func (b *policyBuilder) indexDepartments() {
 	}
 }
 
+// indexObjects numbers objects and fields in the order of their names: that of facts is the database's, which may tell
+// the same ones in another.
 func (b *policyBuilder) indexObjects() {
 	p := b.policy
-	list := make([]string, len(b.facts.Objects))
-	for i, o := range b.facts.Objects {
+	facts := slices.SortedStableFunc(slices.Values(b.facts.Objects), func(x, y ObjectFact) int { return cmp.Compare(x.Object, y.Object) })
+	list := make([]string, len(facts))
+	for i, o := range facts {
 		list[i] = o.Object
 	}
 	p.objectIDs = newNames(list)
 	fields := make([][]FieldFact, len(list))
-	for _, f := range b.facts.Fields {
+	for _, f := range slices.SortedStableFunc(slices.Values(b.facts.Fields), func(x, y FieldFact) int { return cmp.Compare(x.Field, y.Field) }) {
 		if id, known := p.objectIDs.find(f.Object); known {
 			fields[id] = append(fields[id], f)
 		}
 	}
 	p.objects = make([]object, len(list))
 	for i := range p.objects {
-		p.objects[i] = newObject(&b.facts.Objects[i], fields[i])
-		if parent := b.facts.Objects[i].ParentObject; parent != "" {
+		p.objects[i] = newObject(&facts[i], fields[i])
+		if parent := facts[i].ParentObject; parent != "" {
 			id, known := p.objectIDs.find(parent)
 			if p.objects[i].parent = id; !known {
 				p.objects[i].parent, p.objects[i].enabled = none, false
@@ -271,6 +284,7 @@ func (o *object) bit(action string) uint64 {
 
 func (b *policyBuilder) indexUsers() {
 	p := b.policy
+	p.memberships = nil
 	order, last := reportingOrder(b.facts.Users)
 	list := make([]string, len(order))
 	p.accounts = make([]account, len(order)+1)
@@ -352,54 +366,6 @@ func reportingOrder(users []UserFact) (order, last []int32) {
 		}
 	}
 	return order, last
-}
-
-// indexHoldings sorts the holdings by user and collects the instants at which a decision may change.
-func (b *policyBuilder) indexHoldings() {
-	p := b.policy
-	type held struct {
-		user   int32
-		bundle int32
-		fact   *HolderFact
-	}
-	list := make([]held, 0, len(b.facts.Holders))
-	for i := range b.facts.Holders {
-		h := &b.facts.Holders[i]
-		user, known := p.users.find(h.User)
-		bundleID, knownToo := b.bundles[h.Bundle]
-		if known && knownToo && !h.Window.Empty() {
-			list = append(list, held{user, bundleID, h})
-		}
-	}
-	slices.SortFunc(list, func(x, y held) int {
-		return cmp.Or(cmp.Compare(x.user, y.user), cmp.Compare(x.fact.Owner.Kind, y.fact.Owner.Kind),
-			cmp.Compare(x.fact.Owner.Name, y.fact.Owner.Name), cmp.Compare(x.fact.Bundle, y.fact.Bundle))
-	})
-	windows := map[schedule.Window]int32{schedule.Unbounded: none}
-	p.holdings, p.owners, p.roles = make([]holding, len(list)), make([]Ref, len(list)), make([]string, len(list))
-	for i, h := range list {
-		window, seen := windows[h.fact.Window]
-		if !seen {
-			window = int32(len(p.windows))
-			windows[h.fact.Window] = window
-			p.windows = append(p.windows, h.fact.Window)
-		}
-		p.holdings[i], p.owners[i], p.roles[i] = holding{h.bundle, window}, h.fact.Owner, h.fact.Role
-		p.accounts[h.user+1].holdings = uint32(i + 1)
-	}
-	for i := range p.accounts[1:] { // who holds nothing ends where the one before ends
-		p.accounts[i+1].holdings = max(p.accounts[i+1].holdings, p.accounts[i].holdings)
-	}
-	for _, w := range p.windows {
-		p.boundaries = append(p.boundaries, w.NotBefore, w.NotAfter)
-	}
-	p.lineage = make(map[string][]string)
-	for _, l := range b.facts.Lineage {
-		p.lineage[l.Role] = append(p.lineage[l.Role], l.Ancestor)
-	}
-	for _, ancestors := range p.lineage {
-		slices.Sort(ancestors)
-	}
 }
 
 func (b *policyBuilder) sortBoundaries() {

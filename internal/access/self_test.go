@@ -71,13 +71,13 @@ func TestSightsAreTheLevelsOfWhatIsRead(t *testing.T) {
 	ruled(GuardrailRule{Cap: &CapRule{Objects: []string{Any}, Classes: []string{"secret"}, Level: "masked"}})(&d)
 	policy := NewPolicy(Resolve(d).Facts)
 	during := []Sight{{"customer", []FieldSight{
-		{"name", LevelEdit, LevelRead}, {"owner", LevelRead, LevelRead}, {"ownerDept", LevelRead, LevelRead}, {"region", LevelEdit, LevelRead},
-		{"phone", LevelEdit, LevelMasked}, {"limit", LevelRead, LevelNone}, {"pin", LevelMasked, LevelNone},
+		{"limit", LevelRead, LevelNone}, {"name", LevelEdit, LevelRead}, {"owner", LevelRead, LevelRead}, {"ownerDept", LevelRead, LevelRead},
+		{"phone", LevelEdit, LevelMasked}, {"pin", LevelMasked, LevelNone}, {"region", LevelEdit, LevelRead},
 	}}}
 	if got := policy.Sights(100, "ann"); !reflect.DeepEqual(got, during) {
 		t.Errorf("%+v, want %+v", got, during)
 	}
-	if after := policy.Sights(200, "ann"); len(after) != 1 || after[0].Fields[5] != (FieldSight{"limit", LevelNone, LevelNone}) {
+	if after := policy.Sights(200, "ann"); len(after) != 1 || after[0].Fields[0] != (FieldSight{"limit", LevelNone, LevelNone}) {
 		t.Errorf("once the grant has ended: %+v", after)
 	}
 	for _, user := range []string{"bob", "gone", "stranger"} {

@@ -1,6 +1,6 @@
 // Package follow keeps a policy ready of each tenant that a permission store holds, for those who decide.
 //
-//	store ──look, every second or when announced──► revision moved? ──load, compile──► answer ──► decisionapi
+//	store ──look, every second or when announced──► revision moved? ──what was committed, or all──► answer ──► decisionapi
 //
 // What is answered from is replaced whole, and read without a lock. It counts while the store was seen to hold it within an
 // age limit, at the store's time, which is told by an offset that is measured with each look. Where either is in doubt
@@ -17,6 +17,7 @@ import (
 type Store interface {
 	Tenants(ctx context.Context, names ...string) ([]store.Tenant, error)
 	Load(ctx context.Context, tenant string) (store.Content, error)
+	Ledger(ctx context.Context, tenant string, after store.Revision, limit int) ([]store.Entry, error)
 	Shares(ctx context.Context, tenant string) (store.Shares, error)
 }
 

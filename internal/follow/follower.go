@@ -13,7 +13,6 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/utils/clock"
 
-	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 )
@@ -23,6 +22,8 @@ const (
 	pollEvery = time.Second
 	// listenAgain is how soon a lost connection that listened is made anew.
 	listenAgain = 2 * time.Second
+	// wholeEvery is how long commits are applied to what was loaded before everything is loaded, and compared (design §6).
+	wholeEvery = time.Hour
 	// loadsAtOnce bounds the tenants that are loaded and compiled at the same time: deciding needs the processors, too.
 	loadsAtOnce = 2
 )
@@ -183,10 +184,11 @@ type loaded struct {
 	row   store.Tenant
 	// since is the newest state when the load began. What looks have found meanwhile is newer, and no sign of a backup: of
 	// a tenant that never rests something must be answered, too.
-	since    version
-	compiled *compiled
-	shares   store.Shares
-	err      error
+	since version
+	// before is what was compiled last, compiled what is now.
+	before, compiled *compiled
+	shares           store.Shares
+	err              error
 }
 
 // Run follows a store until the context ends. It may be called again, with another handle on the same store; what is known
@@ -331,6 +333,9 @@ func (r *run) see(ctx context.Context, t *tenant, row store.Tenant, asked time.T
 	if a.refused != nil {
 		return // it was read, and will not become better
 	}
+	if r.isStale(t.compiled) {
+		r.load(ctx, t, row, asked)
+	}
 	t.doubt = nil
 	a.seen.Store(&asked)
 	r.metrics.confirmed(t.name, asked)
@@ -349,17 +354,16 @@ func (r *run) distrust(t *tenant, v version, why error) {
 	r.refuse(t, v, why)
 }
 
-// load reads and compiles a tenant beside the looks; one load of a tenant at a time. Where just shares have come or gone
-// nothing else is read.
+// isStale says that it is time to load everything.
+func (r *run) isStale(c *compiled) bool { return c == nil || r.clock.Since(c.whole) >= wholeEvery }
+
+// load reads and compiles a tenant beside the looks; one load of a tenant at a time.
 func (r *run) load(ctx context.Context, t *tenant, row store.Tenant, asked time.Time) {
 	if t.loading {
 		return
 	}
 	t.loading = true
-	l := loaded{tenant: t, row: row, asked: asked, since: t.newest}
-	if t.compiled != nil && t.compiled.version == versionOf(row).withShares(0) {
-		l.compiled = t.compiled
-	}
+	l := loaded{tenant: t, row: row, asked: asked, since: t.newest, before: t.compiled}
 	r.loads.Go(func() {
 		r.slots <- struct{}{}
 		defer func() { <-r.slots }()
@@ -370,23 +374,60 @@ func (r *run) load(ctx context.Context, t *tenant, row store.Tenant, asked time.
 	})
 }
 
+// read reads what has moved: shares alone, what was committed, or everything.
 func (r *run) read(ctx context.Context, l *loaded) (err error) {
-	if l.compiled == nil {
-		l.asked = r.clock.Now()
-		content, err := r.store.Load(ctx, l.tenant.name)
-		if err != nil {
-			return err
+	switch {
+	case r.isStale(l.before):
+		err = r.readWhole(ctx, l)
+	case l.before.version == versionOf(l.row).withShares(0):
+		l.compiled = l.before
+	default:
+		if l.compiled, err = advance(ctx, r.store, l.before, l.row); errors.Is(err, errNotUnderstood) {
+			err = r.readWhole(ctx, l)
 		}
-		l.row = content.Tenant
-		facts, _, err := store.Decode(content.Rows)
-		if err != nil {
-			r.log.Error(err, "What the store holds cannot be read; no decision is answered from it", "namespace", l.tenant.name, "revision", l.row.Revision.String())
-			return errUnread
-		}
-		l.compiled = &compiled{versionOf(l.row).withShares(0), access.NewPolicy(facts)}
 	}
-	l.shares, err = r.store.Shares(ctx, l.tenant.name)
+	if err == nil {
+		l.shares, err = r.store.Shares(ctx, l.tenant.name)
+	}
 	return err
+}
+
+// readWhole reads everything, and compares what was answered from with it.
+func (r *run) readWhole(ctx context.Context, l *loaded) error {
+	l.asked = r.clock.Now()
+	content, err := r.store.Load(ctx, l.tenant.name)
+	if err != nil {
+		return err
+	}
+	l.row = content.Tenant
+	l.compiled, err = compile(versionOf(l.row).withShares(0), content.Rows)
+	if err != nil {
+		r.log.Error(err, "What the store holds cannot be read; no decision is answered from it", "namespace", l.tenant.name, "revision", l.row.Revision.String())
+		return errUnread
+	}
+	l.compiled.whole = l.asked
+	r.compare(ctx, l)
+	return nil
+}
+
+// compare says whether what commits made of an earlier load is what is there now. If not, something wrote past the ledger
+// and the triggers, or there is a fault here: what was just loaded is answered from all the same.
+func (r *run) compare(ctx context.Context, l *loaded) {
+	applied := l.before
+	if applied == nil {
+		return
+	}
+	if applied.version != l.compiled.version {
+		var err error
+		if applied, err = advance(ctx, r.store, applied, l.row); err != nil {
+			return
+		}
+	}
+	if applied.policy.Fingerprint() != l.compiled.policy.Fingerprint() {
+		r.metrics.differed(l.tenant.name)
+		r.log.Info("What the store holds is not what its ledger says was committed; it is answered from what it holds",
+			"namespace", l.tenant.name, "revision", l.row.Revision.String())
+	}
 }
 
 // take answers from what was loaded, unless it must not be, by what the looks have found meanwhile.

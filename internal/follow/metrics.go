@@ -15,6 +15,7 @@ type Metrics struct {
 	loads          *prometheus.CounterVec
 	loadSeconds    prometheus.Histogram
 	looks          *prometheus.CounterVec
+	differences    *prometheus.CounterVec
 	refusals       *prometheus.CounterVec
 }
 
@@ -35,19 +36,23 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}, []string{"namespace", "outcome"}),
 		loadSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "crmaccess_snapshot_load_seconds",
-			Help:    "Reading and compiling a tenant.",
+			Help:    "Reading and compiling a tenant, whole or what was committed.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 12),
 		}),
 		looks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "crmaccess_snapshot_looks_total",
 			Help: "Looks at the store, by outcome: seen or failed.",
 		}, []string{"outcome"}),
+		differences: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "crmaccess_snapshot_differences_total",
+			Help: "Whole loads that found something else than what commits had made of an earlier one.",
+		}, []string{"namespace"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "crmaccess_snapshot_refusals_total",
 			Help: "Questions that were not answered, by reason: age, clock or state (what the store holds must not be answered from).",
 		}, []string{"reason"}),
 	}
-	registry.MustRegister(m.revision, m.seen, m.loads, m.loadSeconds, m.looks, m.refusals)
+	registry.MustRegister(m.revision, m.seen, m.loads, m.loadSeconds, m.looks, m.differences, m.refusals)
 	return m
 }
 
@@ -71,6 +76,8 @@ func (m *Metrics) loaded(tenant string, err error, took time.Duration) {
 	m.loads.WithLabelValues(tenant, outcome).Inc()
 	m.loadSeconds.Observe(took.Seconds())
 }
+
+func (m *Metrics) differed(tenant string) { m.differences.WithLabelValues(tenant).Inc() }
 
 func (m *Metrics) looked(err error) {
 	outcome := "seen"

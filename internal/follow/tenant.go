@@ -51,10 +51,13 @@ type tenant struct {
 	answer atomic.Pointer[answer]
 }
 
-// compiled is a policy without shares, of the version with none.
+// compiled is a policy without shares, of the version with none. It is replaced whole.
 type compiled struct {
 	version version
 	policy  *access.Policy
+	image   image
+	// whole is when everything was last loaded. What was committed since is applied to that.
+	whole time.Time
 }
 
 // answer is what decisions are made from, or why none are made.

@@ -134,10 +134,10 @@ func (d *database) now() schedule.Instant {
 // silent is a store behind a pooler that swallows announcements.
 type silent struct{ follow.Store }
 
-// counting counts how often content is loaded.
+// counting counts how often content is loaded, and how often commits are read.
 type counting struct {
 	follow.Store
-	loads atomic.Int64
+	loads, commits atomic.Int64
 }
 
 func (c *counting) Load(ctx context.Context, tenant string) (store.Content, error) {
@@ -145,19 +145,24 @@ func (c *counting) Load(ctx context.Context, tenant string) (store.Content, erro
 	return c.Store.Load(ctx, tenant)
 }
 
-// overtaken is a store in which something happens between a load and its end, but not in the first one.
+func (c *counting) Ledger(ctx context.Context, tenant string, after store.Revision, limit int) ([]store.Entry, error) {
+	c.commits.Add(1)
+	return c.Store.Ledger(ctx, tenant, after, limit)
+}
+
+// overtaken is a store in which something happens between the reading of what was committed and its end.
 type overtaken struct {
 	follow.Store
-	loads     int
+	reads     atomic.Int64
 	meanwhile func()
 }
 
-func (o *overtaken) Load(ctx context.Context, tenant string) (store.Content, error) {
-	content, err := o.Store.Load(ctx, tenant)
-	if o.loads++; o.loads > 1 && o.loads < 10 {
+func (o *overtaken) Ledger(ctx context.Context, tenant string, after store.Revision, limit int) ([]store.Entry, error) {
+	entries, err := o.Store.Ledger(ctx, tenant, after, limit)
+	if o.reads.Add(1) < 10 {
 		o.meanwhile()
 	}
-	return content, err
+	return entries, err
 }
 
 // follower follows a store, by a clock that stands until the test moves it.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,21 @@ func TestAnEntrysBodyIsTheGoldenText(t *testing.T) {
 	// The same with another tool: printf '%s' "$body" | sha256sum
 	if want := "sha256:73c1cc7ffc486d44aa56b8da580322a8eaf164c571de66b7445beab7b16a846e"; entry.Hash != want {
 		t.Errorf("hash: got %s, want %s", entry.Hash, want)
+	}
+}
+
+func TestChangesAreReadAsTheyWereCommitted(t *testing.T) {
+	changes := []store.Change{
+		change(store.TableDepartment, access.KindDepartment, "sales", "sales", `{"display_name":"销售"}`, `{"display_name":"<销售>"}`),
+		change(store.TableHolder, access.KindUserBinding, `a"b`, "li-ting Role/r", "", `{"user_name":"li-ting","not_after":null}`),
+		change(store.TableHolder, access.KindUserBinding, "z", "", `{"user_name":"z"}`, ""),
+	}
+	got, err := ledger.Changes(ledger.Seal(ledger.Commit{Tenant: "huayue", Revision: store.Revision{Epoch: 2, Number: 7}, Changes: changes}))
+	if err != nil || !slices.Equal(got, changes) {
+		t.Errorf("got %+v, %v, want %+v", got, err, changes)
+	}
+	if got, err := ledger.Changes(store.Entry{Body: []byte(`{"changes":7}`)}); err == nil {
+		t.Errorf("of what is no entry: %+v", got)
 	}
 }
 

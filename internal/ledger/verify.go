@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/store"
 )
 
@@ -69,4 +70,27 @@ func readHead(body []byte) (head, error) {
 
 func filed(tenant string, e store.Entry) head {
 	return head{tenant, e.Revision.Epoch, e.Revision.Number, e.At.String(), e.Cause, e.Previous}
+}
+
+// Changes reads what an entry says was changed. The entry must have been verified.
+func Changes(e store.Entry) ([]store.Change, error) {
+	var body struct {
+		Changes []struct {
+			Table     store.Table     `json:"table"`
+			OwnerKind access.Kind     `json:"owner_kind"`
+			OwnerName string          `json:"owner_name"`
+			Key       string          `json:"key"`
+			Before    json.RawMessage `json:"before"`
+			After     json.RawMessage `json:"after"`
+		} `json:"changes"`
+	}
+	if err := json.Unmarshal(e.Body, &body); err != nil {
+		return nil, fmt.Errorf("read the changes of ledger entry %s: %w", e.Revision, err)
+	}
+	changes := make([]store.Change, len(body.Changes))
+	for i, c := range body.Changes {
+		id := store.RowID{Table: c.Table, Owner: access.Ref{Kind: c.OwnerKind, Name: c.OwnerName}, Key: c.Key}
+		changes[i] = store.Change{RowID: id, Before: string(c.Before), After: string(c.After)}
+	}
+	return changes, nil
 }
