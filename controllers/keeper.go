@@ -144,6 +144,7 @@ func (k *keeper) tend(ctx context.Context, t *tenant) time.Duration {
 	}
 	t.row = row
 	k.forget(ctx, t)
+	k.renewKeys(ctx, t)
 	moved := !t.asSeen(row)
 	due := schedule.At(row.Now) >= t.next
 	if due {
@@ -183,6 +184,17 @@ func (k *keeper) forget(ctx context.Context, t *tenant) {
 		return // there may be more: the next second looks
 	}
 	t.forgotten = k.Clock.Now()
+}
+
+// renewKeys lets keys of subject tokens that are old enough be followed by others. No access depends on it.
+func (k *keeper) renewKeys(ctx context.Context, t *tenant) {
+	if k.Clock.Since(t.keyed) < keysEvery {
+		return
+	}
+	if err := t.store.RenewTokenKey(ctx, t.namespace, keyAge); err != nil {
+		k.Log.Info("The key of subject tokens stays, the next hour tries again", "namespace", t.namespace, "reason", err.Error())
+	}
+	t.keyed = k.Clock.Now()
 }
 
 // settle removes what has ended, and tells those who decide. Where the store has moved, or is not known yet, it is left

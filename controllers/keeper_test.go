@@ -51,3 +51,34 @@ func TestTheKeeperLetsTheStoreForgetAnHourApartUntilNothingIsLeft(t *testing.T) 
 		}
 	}
 }
+
+// keyring is a store that is asked to renew keys.
+type keyring struct {
+	store.Store
+	asked []time.Duration
+	err   error
+}
+
+func (s *keyring) RenewTokenKey(_ context.Context, _ string, age time.Duration) error {
+	s.asked = append(s.asked, age)
+	return s.err
+}
+
+func TestTheKeeperRenewsTheKeysOfTokensEveryHourOnceTheyAreADayOld(t *testing.T) {
+	clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
+	s := &keyring{}
+	kept := &tenant{namespace: "crm", store: s}
+	k := &keeper{Reconciler: &Reconciler{Clock: clock, Log: logr.Discard()}}
+	for _, step := range []struct {
+		passes time.Duration
+		err    error
+		asked  int
+	}{{0, nil, 1}, {time.Second, nil, 1}, {59 * time.Minute, nil, 1}, {time.Minute, errors.New("away"), 2}, {time.Minute, nil, 2}, {time.Hour, nil, 3}} {
+		clock.Step(step.passes)
+		s.err = step.err
+		k.renewKeys(t.Context(), kept)
+		if len(s.asked) != step.asked || s.asked[0] != 24*time.Hour {
+			t.Errorf("%s later: asked %v, want %d times", step.passes, s.asked, step.asked)
+		}
+	}
+}

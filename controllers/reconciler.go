@@ -26,6 +26,9 @@ const (
 	retryAfter = 2 * time.Second
 	// compareEvery is how often the whole tenant is compared with the store, changed or not.
 	compareEvery = time.Hour
+	// keysEvery is how often the age of the tenants' keys is looked at, keyAge at what age one is followed by another.
+	keysEvery = time.Hour
+	keyAge    = 24 * time.Hour
 	// forgetEvery is how often the stores forget what has been kept long enough.
 	forgetEvery = time.Hour
 	// staleRuns is how often a pass starts again because the store moved under it.

@@ -64,6 +64,8 @@ type tenant struct {
 	enforcing enforcing
 	// compared is when the whole tenant was last compared with the store.
 	compared time.Time
+	// keyed is when the age of its keys was last looked at.
+	keyed time.Time
 	// forgotten is when the store last had nothing more to forget.
 	forgotten time.Time
 	// waking says that a pass has been asked for and not begun.

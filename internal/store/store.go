@@ -63,6 +63,10 @@ type Store interface {
 	// for no fence and changes no revision; keys are no part of a tenant's content.
 	RotateTokenKey(ctx context.Context, tenant string) error
 
+	// RenewTokenKey is RotateTokenKey where the newest key is so old, or of an age that is not known. It removes keys that
+	// verify no more.
+	RenewTokenKey(ctx context.Context, tenant string, age time.Duration) error
+
 	// What people make while the CRM runs.
 	Runtime
 

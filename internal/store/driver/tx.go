@@ -31,10 +31,14 @@ type Tx interface {
 	// holds any more because of it. It returns the deletions in any order.
 	RemoveEnded(ctx context.Context, tenant string, now schedule.Instant) ([]store.Change, error)
 
-	// RetireTokenKeys removes the tenant's keys that ended at or before now, and lets the newest end at an instant.
-	RetireTokenKeys(ctx context.Context, tenant string, now, end schedule.Instant) error
+	// RemoveTokenKeys removes the tenant's keys that ended at or before now.
+	RemoveTokenKeys(ctx context.Context, tenant string, now schedule.Instant) error
+	// TokenKeyMade is when the newest was made; schedule.Always where there is none, or that is not known.
+	TokenKeyMade(ctx context.Context, tenant string) (schedule.Instant, error)
+	// EndTokenKey lets the newest end at an instant.
+	EndTokenKey(ctx context.Context, tenant string, end schedule.Instant) error
 	// AddTokenKey makes the key the tenant's newest, unless it has one.
-	AddTokenKey(ctx context.Context, tenant string, key token.Key) error
+	AddTokenKey(ctx context.Context, tenant string, key token.Key, made schedule.Instant) error
 
 	// Append adds an entry to the ledger and, where the database can, notifies those who follow the tenant.
 	Append(ctx context.Context, tenant string, entry store.Entry) error

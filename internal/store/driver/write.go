@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/crmaccess/crm-access-operator/internal/ledger"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -29,7 +30,7 @@ func Claim(ctx context.Context, tx Tx, tenant string, owner store.Owner, adopt s
 		next.Revision = store.Revision{Epoch: held.Revision.Epoch + 1}
 		next.ResourceVersion = 0
 	}
-	if err := tx.AddTokenKey(ctx, tenant, token.NewKey()); err != nil {
+	if err := tx.AddTokenKey(ctx, tenant, token.NewKey(), schedule.At(held.Now)); err != nil {
 		return store.Tenant{}, err
 	}
 	next.Fence++
@@ -43,12 +44,35 @@ func RotateTokenKey(ctx context.Context, tx Tx, tenant string) error {
 	if err != nil {
 		return err
 	}
-	now := schedule.At(held.Now)
-	// One second more: it may mint until this commits, in the second that has begun by then.
-	if err := tx.RetireTokenKeys(ctx, tenant, now, now+token.MaxLifetime+1); err != nil {
+	return replaceTokenKey(ctx, tx, tenant, schedule.At(held.Now))
+}
+
+// RenewTokenKey is Store.RenewTokenKey within a transaction.
+func RenewTokenKey(ctx context.Context, tx Tx, tenant string, age time.Duration) error {
+	held, err := tx.Lock(ctx, tenant)
+	if err != nil {
 		return err
 	}
-	return tx.AddTokenKey(ctx, tenant, token.NewKey())
+	now := schedule.At(held.Now)
+	made, err := tx.TokenKeyMade(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	if made > now-schedule.Instant(age/time.Second) {
+		return tx.RemoveTokenKeys(ctx, tenant, now)
+	}
+	return replaceTokenKey(ctx, tx, tenant, now)
+}
+
+func replaceTokenKey(ctx context.Context, tx Tx, tenant string, now schedule.Instant) error {
+	if err := tx.RemoveTokenKeys(ctx, tenant, now); err != nil {
+		return err
+	}
+	// One second more: it may mint until this commits, in the second that has begun by then.
+	if err := tx.EndTokenKey(ctx, tenant, now+token.MaxLifetime+1); err != nil {
+		return err
+	}
+	return tx.AddTokenKey(ctx, tenant, token.NewKey(), now)
 }
 
 // Commit is Store.Commit within a transaction. Where it says false nothing was worth a write, and the transaction is

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -26,9 +27,11 @@ WHERE t.name = $1 ORDER BY k.number DESC`
 
 	endKey = `UPDATE crm_access.token_key SET not_after = $2 WHERE tenant = $1 AND not_after IS NULL`
 
+	keyMade = `SELECT max(made) FROM crm_access.token_key WHERE tenant = $1 AND not_after IS NULL`
+
 	addKey = `
-INSERT INTO crm_access.token_key (tenant, number, inner_block, outer_block)
-SELECT $1, coalesce(max(number), 0) + 1, $2, $3 FROM crm_access.token_key WHERE tenant = $1
+INSERT INTO crm_access.token_key (tenant, number, inner_block, outer_block, made)
+SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4 FROM crm_access.token_key WHERE tenant = $1
 HAVING coalesce(bool_and(not_after IS NOT NULL), true)`
 )
 
@@ -79,16 +82,37 @@ func (s *db) RotateTokenKey(ctx context.Context, tenant string) error {
 	})
 }
 
-// RetireTokenKeys is Tx.RetireTokenKeys.
-func (t *transaction) RetireTokenKeys(ctx context.Context, tenant string, now, end schedule.Instant) error {
-	if err := t.exec(ctx, removeKeys, tenant, now.Time()); err != nil {
-		return err
-	}
+// RenewTokenKey is Store.RenewTokenKey.
+func (s *db) RenewTokenKey(ctx context.Context, tenant string, age time.Duration) error {
+	return s.transact(ctx, writing, func(ctx context.Context, tx pgx.Tx) (bool, error) {
+		return true, driver.RenewTokenKey(ctx, &transaction{tx}, tenant, age)
+	})
+}
+
+// RemoveTokenKeys is Tx.RemoveTokenKeys.
+func (t *transaction) RemoveTokenKeys(ctx context.Context, tenant string, now schedule.Instant) error {
+	return t.exec(ctx, removeKeys, tenant, now.Time())
+}
+
+// EndTokenKey is Tx.EndTokenKey.
+func (t *transaction) EndTokenKey(ctx context.Context, tenant string, end schedule.Instant) error {
 	return t.exec(ctx, endKey, tenant, end.Time())
 }
 
+// TokenKeyMade is Tx.TokenKeyMade.
+func (t *transaction) TokenKeyMade(ctx context.Context, tenant string) (schedule.Instant, error) {
+	var made pgtype.Timestamptz
+	if err := t.tx.QueryRow(ctx, keyMade, tenant).Scan(&made); err != nil {
+		return 0, mapError(ctx, err)
+	}
+	if !made.Valid {
+		return schedule.Always, nil
+	}
+	return schedule.At(made.Time), nil
+}
+
 // AddTokenKey is Tx.AddTokenKey.
-func (t *transaction) AddTokenKey(ctx context.Context, tenant string, key token.Key) error {
+func (t *transaction) AddTokenKey(ctx context.Context, tenant string, key token.Key, made schedule.Instant) error {
 	inner, outer := key.Blocks()
-	return t.exec(ctx, addKey, tenant, inner, outer)
+	return t.exec(ctx, addKey, tenant, inner, outer, made.Time())
 }

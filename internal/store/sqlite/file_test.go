@@ -125,9 +125,9 @@ func TestWhatIsNoStoreOfOursIsNotTouched(t *testing.T) {
 		want    string
 	}{
 		"a newer schema": {func(file string) error {
-			return prepare(file, `CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (9)`)
+			return prepare(file, `CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (10)`)
 		},
-			store.ErrSchema, "version 9"},
+			store.ErrSchema, "version 10"},
 		"another program's database": {func(file string) error { return prepare(file, `CREATE TABLE invoices (id INTEGER)`) }, store.ErrSchema, "another program's"},
 		"something that is no database": {func(file string) error {
 			return os.WriteFile(file, []byte(strings.Repeat("not a database ", 100)), 0o600)

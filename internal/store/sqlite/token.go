@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
@@ -23,9 +24,11 @@ WHERE t.name = ?1 ORDER BY k.number DESC`
 
 	endKey = `UPDATE token_key SET not_after = ?2 WHERE tenant = ?1 AND not_after IS NULL`
 
+	keyMade = `SELECT max(made) FROM token_key WHERE tenant = ?1 AND not_after IS NULL`
+
 	addKey = `
-INSERT INTO token_key (tenant, number, secret)
-SELECT ?1, coalesce(max(number), 0) + 1, ?2 FROM token_key WHERE tenant = ?1
+INSERT INTO token_key (tenant, number, secret, made)
+SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM token_key WHERE tenant = ?1
 HAVING coalesce(min(not_after IS NOT NULL), 1)`
 )
 
@@ -76,15 +79,36 @@ func (s *db) RotateTokenKey(ctx context.Context, tenant string) error {
 	})
 }
 
-// RetireTokenKeys is Tx.RetireTokenKeys.
-func (t *transaction) RetireTokenKeys(ctx context.Context, tenant string, now, end schedule.Instant) error {
-	if err := t.exec(ctx, removeKeys, tenant, now.String()); err != nil {
-		return err
-	}
+// RenewTokenKey is Store.RenewTokenKey.
+func (s *db) RenewTokenKey(ctx context.Context, tenant string, age time.Duration) error {
+	return s.transact(ctx, func(tx *transaction) (bool, error) {
+		return true, driver.RenewTokenKey(ctx, tx, tenant, age)
+	})
+}
+
+// RemoveTokenKeys is Tx.RemoveTokenKeys.
+func (t *transaction) RemoveTokenKeys(ctx context.Context, tenant string, now schedule.Instant) error {
+	return t.exec(ctx, removeKeys, tenant, now.String())
+}
+
+// EndTokenKey is Tx.EndTokenKey.
+func (t *transaction) EndTokenKey(ctx context.Context, tenant string, end schedule.Instant) error {
 	return t.exec(ctx, endKey, tenant, end.String())
 }
 
+// TokenKeyMade is Tx.TokenKeyMade.
+func (t *transaction) TokenKeyMade(ctx context.Context, tenant string) (schedule.Instant, error) {
+	var made sql.NullString
+	if err := t.tx.QueryRowContext(ctx, keyMade, tenant).Scan(&made); err != nil {
+		return 0, mapError(ctx, err)
+	}
+	if !made.Valid {
+		return schedule.Always, nil
+	}
+	return schedule.Parse(made.String)
+}
+
 // AddTokenKey is Tx.AddTokenKey.
-func (t *transaction) AddTokenKey(ctx context.Context, tenant string, key token.Key) error {
-	return t.exec(ctx, addKey, tenant, key.Secret())
+func (t *transaction) AddTokenKey(ctx context.Context, tenant string, key token.Key, made schedule.Instant) error {
+	return t.exec(ctx, addKey, tenant, key.Secret(), made.String())
 }

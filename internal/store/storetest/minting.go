@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 	"github.com/crmaccess/crm-access-operator/internal/store"
@@ -127,6 +128,50 @@ var minting = []test{
 		keysOf(t, l, tenant, 2)
 		if rows := h.Query(t, `SELECT number FROM `+h.Schema()+`token_key`); len(rows) != 2 {
 			t.Errorf("%d keys are kept, want 2", len(rows))
+		}
+	}},
+	{"a key is followed by another once it is so old, not before, and goes when it verifies no more", func(t *testing.T, h Harness) {
+		const day = 24 * 3600
+		l := lead(t, h, tenant)
+		start := still(t, h, l)
+		rotate(t, l) // at an instant that is known
+		newest := keysOf(t, l, tenant, 2)[0]
+		for _, step := range []struct {
+			after   schedule.Instant
+			rows    int
+			rotated bool
+		}{{0, 2, false}, {3600, 2, false}, {3601, 1, false}, {day - 1, 1, false}, {day, 2, true}, {day + 3600, 2, false}, {day + 3601, 1, false}, {2 * day, 2, true}} {
+			h.Advance(t, tenant, start+step.after)
+			if err := l.RenewTokenKey(t.Context(), tenant, day*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			keys, err := l.TokenKeys(t.Context(), tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rotated := !sameKey(keys[0], newest); rotated != step.rotated {
+				t.Errorf("%d seconds after: rotated %t", step.after, rotated)
+			}
+			if rows := h.Query(t, `SELECT number FROM `+h.Schema()+`token_key`); len(rows) != step.rows {
+				t.Errorf("%d seconds after: %d keys are kept, want %d", step.after, len(rows), step.rows)
+			}
+			newest = keys[0]
+		}
+	}},
+	{"a key of an age that is not known is followed at once", func(t *testing.T, h Harness) {
+		l := lead(t, h, tenant)
+		before := keysOf(t, l, tenant, 1)[0]
+		if err := h.Exec(t, `UPDATE `+h.Schema()+`token_key SET made = NULL`); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.RenewTokenKey(t.Context(), tenant, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if keys := keysOf(t, l, tenant, 2); !sameKey(keys[1], before) {
+			t.Error("the former key is gone, and tokens with it")
+		}
+		if err := h.Open(t).RenewTokenKey(t.Context(), "nobody", time.Hour); !errors.Is(err, store.ErrNoTenant) {
+			t.Errorf("of a tenant that nobody has claimed: got %v, want ErrNoTenant", err)
 		}
 	}},
 	{"keys are no content: a rotation changes no revision, and a load and the ledger hold none", func(t *testing.T, h Harness) {
