@@ -126,16 +126,31 @@ func (a *approvalProbe) ask(user string, at *point) (found [directions]bool) {
 	return found
 }
 
-// differs says whether the rule alone answers differently, and so do the states, also where grants are the same.
+// differs says whether the states answer differently, also where grants are the same, and the rule takes part in it.
 func (a *approvalProbe) differs(now schedule.Instant, request *access.Request) (direction int, differs bool) {
-	own := compareEffects(a.alone[before], a.alone[after], now, request)
-	if own == 0 || compareEffects(a.under, a.asked[after], now, request) != own || compareEffects(a.asked[before], a.asked[after], now, request) != own {
+	total := compareEffects(a.under, a.asked[after], now, request)
+	if total == 0 || compareEffects(a.asked[before], a.asked[after], now, request) != total {
 		return gaining, false
 	}
-	if own < 0 {
-		return gaining, true
+	direction, stricter := gaining, before
+	if total > 0 {
+		direction, stricter = losing, after
 	}
-	return losing, true
+	return direction, a.asks(stricter, now, request) && (a.namesOthers() || !a.asks(1-stricter, now, request))
+}
+
+// asks says whether the rule of a state, alone, asks for an approval. That it has one does not matter: each rule wants an
+// approver of its own, so that those who are enough for every rule may be too few for all.
+func (a *approvalProbe) asks(s state, now schedule.Instant, request *access.Request) bool {
+	unapproved := *request
+	unapproved.Context.ApprovedBy = nil
+	return a.alone[s].Decide(now, &unapproved, nil) == access.NeedsApproval
+}
+
+// namesOthers says whether the rule lets others approve than it did.
+func (a *approvalProbe) namesOthers() bool {
+	was, is := a.ruleOf(before), a.ruleOf(after)
+	return was != nil && is != nil && !(isAmong(was.By, is.By) && isAmong(is.By, was.By))
 }
 
 func compareEffects(x, y *access.Policy, now schedule.Instant, request *access.Request) int {
@@ -385,8 +400,7 @@ const mostToTry = 3
 // differing are some who may approve what a user asks by the rule of one state and not by that of the other, and one who
 // may by both.
 func (a *approvalProbe) differing(user string) (try []string) {
-	was, is := a.ruleOf(before), a.ruleOf(after)
-	if was == nil || is == nil || (isAmong(was.By, is.By) && isAmong(is.By, was.By)) {
+	if !a.namesOthers() {
 		return nil
 	}
 	add := func(names []string) {

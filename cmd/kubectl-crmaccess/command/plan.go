@@ -173,7 +173,7 @@ func (o *planOptions) draw(ctx context.Context, env *Environment, options plan.O
 	if err != nil {
 		return nil, err
 	}
-	p := &plan.Plan{Base: states.baseName(), Head: states.head.Name, At: options.At}
+	p := &plan.Plan{Base: states.baseName(), Head: states.head.Name, At: options.At, Rules: options.Rules}
 	for _, namespace := range slices.Sorted(maps.Keys(tenants)) {
 		if changed := plan.Compare(tenants[namespace].base, tenants[namespace].head, options); changed != nil {
 			changed.Namespace = namespace
