@@ -27,7 +27,7 @@ plan() {
 	0 | 2 | 3) draw html >"$out/plan.html" 2>>"$out/problems.txt" || [ $? -eq "$plan_code" ] ;;
 	*) explain >"$out/comment.md" ;;
 	esac
-	"$crmaccess" lint "$path" >"$out/lint.txt" 2>&1 || lint_code=$?
+	"$crmaccess" lint --base "$BASE" "$path" >"$out/lint.txt" 2>&1 || lint_code=$?
 	append_lint
 
 	cat "$out/problems.txt" >&2

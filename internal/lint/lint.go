@@ -59,8 +59,8 @@ type Report struct {
 type Locator func(object manifest.Source, field string) manifest.Source
 
 // Check looks at a tree, and at the faults that were found while it was loaded.
-func Check(tree *manifest.Tree, faults []*manifest.Fault, locate Locator) Report {
-	c := checker{locate: locate, report: Report{Findings: []Finding{}}}
+func Check(tree *manifest.Tree, faults []*manifest.Fault, locate Locator, options Options) Report {
+	c := checker{options: options, locate: locate, report: Report{Findings: []Finding{}}}
 	for _, f := range faults {
 		c.add(f.Source, Error, f.Ref, f.Path, f.Message)
 	}
@@ -77,8 +77,9 @@ func Check(tree *manifest.Tree, faults []*manifest.Fault, locate Locator) Report
 }
 
 type checker struct {
-	locate Locator
-	report Report
+	options Options
+	locate  Locator
+	report  Report
 }
 
 func (c *checker) add(at manifest.Source, severity Severity, about access.Ref, field, message string) {
@@ -124,7 +125,8 @@ func (c *checker) tenant(tenant *manifest.Tenant) {
 			}
 		}
 	}
-	c.unusedRoles(tenant)
+	c.unreachableRoles(tenant, approved, c.unusedRoles(tenant))
+	c.expired(tenant)
 	c.privilegedRoles(tenant)
 	c.selectors(tenant, resolution)
 	c.waiting(tenant, resolution)
@@ -160,8 +162,9 @@ func declaredWithFaults(tenant *manifest.Tenant, name access.Name) bool {
 	return stands
 }
 
-// unusedRoles reports the roles that nobody could hold by anything: no binding, temporary grant or used role names them.
-func (c *checker) unusedRoles(tenant *manifest.Tenant) {
+// unusedRoles reports the roles that nobody could hold by anything: no binding, temporary grant or used role names them. It
+// returns the others.
+func (c *checker) unusedRoles(tenant *manifest.Tenant) map[string]bool {
 	roles := make(map[string]*access.Role, len(tenant.Declarations.Roles))
 	for _, role := range tenant.Declarations.Roles {
 		roles[role.Name] = role
@@ -194,6 +197,7 @@ func (c *checker) unusedRoles(tenant *manifest.Tenant) {
 			c.add(tenant.Sources[ref], Info, ref, "", "unused: no binding, no temporary grant and no used role names it")
 		}
 	}
+	return used
 }
 
 // privilegedRoles reports who gives privileged roles: each is to be seen by a person. A role that inherits a privileged one

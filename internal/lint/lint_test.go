@@ -5,9 +5,11 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	. "github.com/crmaccess/crm-access-operator/internal/lint"
 	"github.com/crmaccess/crm-access-operator/internal/manifest"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
 const header = "apiVersion: crmaccess.io/v1alpha1\n"
@@ -48,6 +50,12 @@ spec:
 // check lints the company with one more file.
 func check(t *testing.T, extra string) []string {
 	t.Helper()
+	return checkChange(t, extra, nil)
+}
+
+// checkChange lints the company with one more file as a change of a tree.
+func checkChange(t *testing.T, extra string, base *manifest.Tree) []string {
+	t.Helper()
 	files := fstest.MapFS{"company.yaml": {Data: []byte(company)}, "extra.yaml": {Data: []byte(extra)}}
 	tree, err := manifest.LoadFS(files)
 	faults := manifest.Faults(err)
@@ -56,7 +64,7 @@ func check(t *testing.T, extra string) []string {
 	}
 	report := Check(tree, faults, func(object manifest.Source, field string) manifest.Source {
 		return ReadLines(files[object.File].Data).Find(object, field)
-	})
+	}, Options{At: schedule.At(time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)), OlderThan: 30 * 24 * time.Hour, Base: base})
 	lines := make([]string, len(report.Findings))
 	for i, f := range report.Findings {
 		lines[i] = f.String()
@@ -175,5 +183,54 @@ func TestWhatCannotBeReadAgainLeavesTheObjectsLine(t *testing.T) {
 		if got := lines.Find(at, "spec.roles"); got != at {
 			t.Errorf("%s: %v, want %v", name, got, at)
 		}
+	}
+}
+
+func TestLintTellsWhatHasEnded(t *testing.T) {
+	grant := func(name, notAfter string) string {
+		return header + "kind: TemporaryGrant\nmetadata: {name: " + name + "}\nspec: {users: [lina], roles: [rep], notBefore: \"2026-01-01T00:00:00Z\", notAfter: \"" + notAfter + "\", reason: r}\n"
+	}
+	const (
+		long   = "2026-10-22T01:59:59Z"
+		lately = "2026-10-22T02:00:00Z"
+		live   = "2026-11-21T02:00:01Z"
+	)
+	base, err := manifest.LoadFS(fstest.MapFS{"a.yaml": {Data: []byte(grant("old", long))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := "extra.yaml:4: info: TemporaryGrant/old: spec.notAfter: ended at " + long + ": take it out with kubectl crmaccess prune-expired"
+	for name, c := range map[string]struct {
+		extra string
+		base  *manifest.Tree
+		want  []string
+	}{
+		"long ago":                       {grant("old", long), nil, []string{old}},
+		"lately, and not yet":            {grant("old", lately) + "---\n" + grant("other", live), nil, nil},
+		"long ago, and stood there":      {grant("old", long), base, []string{old}},
+		"before it was there":            {grant("new", lately), base, []string{"extra.yaml:4: error: TemporaryGrant/new: spec.notAfter: is new and ended at " + lately + ": it confers nothing"}},
+		"new, and not yet":               {grant("new", live), base, nil},
+		"ended early, by a change of it": {grant("old", lately), base, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := checkChange(t, c.extra, c.base); !slices.Equal(got, c.want) {
+				t.Errorf("finds %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestLintTellsRolesThatNobodyReaches(t *testing.T) {
+	role := func(name, inherits string) string {
+		return header + "kind: Role\nmetadata: {name: " + name + "}\nspec: {displayName: R, inherits: [" + inherits + "], grants: [{object: customer, actions: [read], scopes: [own]}]}\n---\n"
+	}
+	got := check(t, role("lower", "")+role("upper", "{role: lower}")+header+"kind: UserBinding\nmetadata: {name: ended}\nspec: {subjects: [{selector: {department: sales, title: Sales rep}}], roles: [rep]}\n---\n"+
+		header+"kind: TemporaryGrant\nmetadata: {name: over}\nspec: {users: [lina], roles: [upper], notBefore: \"2026-11-01T00:00:00Z\", notAfter: \"2026-11-20T00:00:00Z\", reason: r}\n")
+	want := []string{
+		"extra.yaml:1: info: Role/lower: unreachable: nobody holds it or a role that inherits it, now or later",
+		"extra.yaml:6: info: Role/upper: unreachable: nobody holds it or a role that inherits it, now or later",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("finds %q, want %q", got, want)
 	}
 }
