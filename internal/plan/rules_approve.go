@@ -18,12 +18,7 @@ import (
 func (p *prober) approving(e *ruleEdit) []*RuleChange {
 	p.askInPerson()
 	a := &approvalProbe{prober: p, edit: e, alone: [states]*access.Policy{p.asked[after].Under(onlyRule(e.rule[before])), p.asked[after].Under(onlyRule(e.rule[after]))}}
-	a.others = make(map[*access.ApproveRule][]string)
-	for s := range states {
-		if rule := a.ruleOf(s); rule != nil {
-			a.may[s] = a.mayApprove(rule)
-		}
-	}
+	a.may = make(map[ruleAt][]string)
 	points := p.pairs(e)
 	given := p.givenBy(after, points)
 	concerned := false
@@ -101,9 +96,13 @@ type approvalProbe struct {
 	*prober
 	edit  *ruleEdit
 	alone [states]*access.Policy // who holds what in head, under the one rule
-	// may are who may approve by the rule of each state, whoever asks; others, by the other rules.
-	may    [states][]string
-	others map[*access.ApproveRule][]string
+	// may are who may approve by a rule at an instant, whoever asks.
+	may map[ruleAt][]string
+}
+
+type ruleAt struct {
+	rule *access.ApproveRule
+	now  schedule.Instant
 }
 
 // ask says in which directions the answers of a user about a point differ.
@@ -312,7 +311,7 @@ func (a *approvalProbe) contextsOf(now schedule.Instant, at *point, user string)
 			targets = append(targets, a.otherDepartment(user))
 		}
 	}
-	approvals := a.approvals(user, rules)
+	approvals := a.approvals(now, user, rules)
 	slices.Sort(targets)
 	for _, r := range rows {
 		context, allowed := a.undenied(now, at, r)
@@ -365,7 +364,7 @@ func (a *approvalProbe) undenied(now schedule.Instant, at *point, rows *int64) (
 
 // approvals are sets of people who have approved: nobody; one for each other rule that asks; and, where the rule itself names
 // others than it did, each of these besides.
-func (a *approvalProbe) approvals(user string, rules [states][]*access.ApproveRule) (sets [][]string) {
+func (a *approvalProbe) approvals(now schedule.Instant, user string, rules [states][]*access.ApproveRule) (sets [][]string) {
 	add := func(set []string) {
 		slices.Sort(set)
 		if !slices.ContainsFunc(sets, func(known []string) bool { return slices.Equal(known, set) }) {
@@ -373,7 +372,7 @@ func (a *approvalProbe) approvals(user string, rules [states][]*access.ApproveRu
 		}
 	}
 	add(nil)
-	for _, x := range append([]string{""}, a.differing(user)...) {
+	for _, x := range append([]string{""}, a.differing(now, user)...) {
 		for s := range states {
 			var set []string
 			if x != "" {
@@ -383,14 +382,33 @@ func (a *approvalProbe) approvals(user string, rules [states][]*access.ApproveRu
 				if rule == a.ruleOf(before) || rule == a.ruleOf(after) {
 					continue
 				}
-				if y := a.another(user, rule, set); y != "" {
+				if y := a.another(now, user, rule, set); y != "" {
 					set = append(set, y)
 				}
 			}
 			add(set)
+			add(a.allBut(now, user, rules[s], 1-s, x))
 		}
 	}
 	return sets
+}
+
+// allBut are who may approve by any other rule and not by the edited one of a state, with one more who may.
+func (a *approvalProbe) allBut(now schedule.Instant, user string, rules []*access.ApproveRule, strict state, x string) (set []string) {
+	without := a.mayApprove(a.ruleOf(strict), now)
+	for _, rule := range rules {
+		may := slices.Concat(a.managerOf(user), a.mayApprove(rule, now))
+		for _, name := range may[:min(len(may), 2*mostToTry)] {
+			if name != user && !slices.Contains(without, name) && rule != a.ruleOf(before) && rule != a.ruleOf(after) {
+				set = append(set, name)
+			}
+		}
+	}
+	if x != "" {
+		set = append(set, x)
+	}
+	slices.Sort(set)
+	return slices.Compact(set)
 }
 
 // mostToTry is how many of those who may approve in the same way are tried: one of them may be the subject, and one the
@@ -399,7 +417,7 @@ const mostToTry = 3
 
 // differing are some who may approve what a user asks by the rule of one state and not by that of the other, and one who
 // may by both.
-func (a *approvalProbe) differing(user string) (try []string) {
+func (a *approvalProbe) differing(now schedule.Instant, user string) (try []string) {
 	if !a.namesOthers() {
 		return nil
 	}
@@ -411,8 +429,9 @@ func (a *approvalProbe) differing(user string) (try []string) {
 		}
 	}
 	for s := range states {
-		add(slices.DeleteFunc(slices.Clone(a.may[s]), func(name string) bool { return slices.Contains(a.may[1-s], name) }))
-		add(a.may[s])
+		may, other := a.mayApprove(a.ruleOf(s), now), a.mayApprove(a.ruleOf(1-s), now)
+		add(slices.DeleteFunc(slices.Clone(may), func(name string) bool { return slices.Contains(other, name) }))
+		add(may)
 	}
 	add(a.managerOf(user))
 	return try
@@ -420,12 +439,8 @@ func (a *approvalProbe) differing(user string) (try []string) {
 
 // another is who may approve what a user asks by a rule besides those of the set: rather nobody who may by the edited rule,
 // too.
-func (a *approvalProbe) another(user string, rule *access.ApproveRule, set []string) (found string) {
-	may, known := a.others[rule]
-	if !known {
-		may = a.mayApprove(rule)
-		a.others[rule] = may
-	}
+func (a *approvalProbe) another(now schedule.Instant, user string, rule *access.ApproveRule, set []string) (found string) {
+	may := a.mayApprove(rule, now)
 	if slices.ContainsFunc(rule.By, func(by access.Approver) bool { return by.ManagerOfSubject }) {
 		may = slices.Concat(a.managerOf(user), may)
 	}
@@ -433,7 +448,7 @@ func (a *approvalProbe) another(user string, rule *access.ApproveRule, set []str
 		if name == user || slices.Contains(set, name) {
 			continue
 		}
-		if !slices.Contains(a.may[before], name) && !slices.Contains(a.may[after], name) {
+		if !slices.Contains(a.mayApprove(a.ruleOf(before), now), name) && !slices.Contains(a.mayApprove(a.ruleOf(after), now), name) {
 			return name
 		}
 		found = cmp.Or(found, name)
@@ -457,8 +472,15 @@ func (a *approvalProbe) isApproving(user string) bool {
 	return a.head.isActive(user) && a.head.users[user].Type == access.UserEmployee
 }
 
-// mayApprove are those who may approve by a rule whoever asks, by name or by role; who holds the role by now comes first.
-func (a *approvalProbe) mayApprove(rule *access.ApproveRule) (may []string) {
+// mayApprove are those who may approve by a rule at an instant whoever asks, by name or by role, in order.
+func (a *approvalProbe) mayApprove(rule *access.ApproveRule, now schedule.Instant) (may []string) {
+	if rule == nil {
+		return nil
+	}
+	key := ruleAt{rule, now}
+	if may, known := a.may[key]; known {
+		return may
+	}
 	roles, users := make(map[string]bool), make(map[string]bool)
 	for _, by := range rule.By {
 		roles[by.Role], users[by.User] = by.Role != "", by.User != ""
@@ -466,26 +488,17 @@ func (a *approvalProbe) mayApprove(rule *access.ApproveRule) (may []string) {
 	for _, l := range a.head.Facts.Lineage {
 		roles[l.Role] = roles[l.Role] || slices.ContainsFunc(rule.By, func(by access.Approver) bool { return by.Role == l.Ancestor })
 	}
-	live := make(map[string]bool) // by now
 	for user, holders := range a.head.holders {
-		for _, h := range holders {
-			if h.Role != "" && roles[h.Role] {
-				users[user], live[user] = true, live[user] || h.Window.Active(a.options.At)
-			}
-		}
+		users[user] = users[user] || slices.ContainsFunc(holders, func(h *access.HolderFact) bool {
+			return h.Role != "" && roles[h.Role] && h.Window.Active(now)
+		})
 	}
 	for user, is := range users {
 		if is && a.isApproving(user) {
 			may = append(may, user)
 		}
 	}
-	slices.SortFunc(may, func(x, y string) int {
-		if live[x] != live[y] && live[x] {
-			return -1
-		} else if live[x] != live[y] {
-			return 1
-		}
-		return cmp.Compare(x, y)
-	})
+	slices.Sort(may)
+	a.may[key] = may
 	return may
 }

@@ -136,7 +136,8 @@ func ruleLine(r *RuleChange) string {
 	return text
 }
 
-// Where guardrails alone differ, whoever is answered otherwise stands in a row about just this, in this direction.
+// Where guardrails alone differ, whoever is answered otherwise stands in a row about just this, in this direction. At most
+// one person has approved what is asked.
 func TestRowsOfGuardrailsAgreeWithTheEngineOnRandomWorlds(t *testing.T) {
 	random := accesstest.Random(t)
 	differing := 0
@@ -159,6 +160,8 @@ func TestRowsOfGuardrailsAgreeWithTheEngineOnRandomWorlds(t *testing.T) {
 		for range accesstest.Questions(t) / 12 {
 			at, request := accesstest.NewQuestion(random, base)
 			at, request.Fields, request.Context.UsedOf = max(at, accesstest.Start), nil, nil
+			// Where many have approved, which of them is enough for which of many rules is not followed up to the last.
+			request.Context.ApprovedBy = request.Context.ApprovedBy[:min(len(request.Context.ApprovedBy), 1)]
 			before, after := was.Decide(at, request, nil), is.Decide(at, request, nil)
 			if before == after {
 				continue
