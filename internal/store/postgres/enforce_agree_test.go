@@ -11,6 +11,7 @@ import (
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/access/accesstest"
+	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
 
 // worldFields are the fields of a random world's objects, and their columns.
@@ -26,21 +27,25 @@ func TestTheMaskedViewAndTheEngineAgree(t *testing.T) {
 	// In some worlds a guardrail denies every list of the object: these prove little, and more are asked.
 	const worlds, most = 4, 16
 	random := accesstest.Random(t)
-	shown, asked := 0, 0
-	for i := 0; i < worlds || i < most && shown < asked/50; i++ {
-		shown += seenInWorld(t, random, accesstest.Questions(t)/worlds)
-		asked += accesstest.Questions(t) / worlds
+	shown, shared, asked := 0, 0, 0
+	for i := 0; i < worlds || i < most && (shown < asked/50 || shared == 0); i++ {
+		all, byShares := seenInWorld(t, random, accesstest.Questions(t)/worlds)
+		shown, shared, asked = shown+all, shared+byShares, asked+accesstest.Questions(t)/worlds
 	}
-	t.Logf("%d rows shown of %d", shown, asked)
+	t.Logf("%d rows shown of %d, %d by shares alone", shown, asked, shared)
+	if shared == 0 {
+		t.Error("nothing is shown by a share alone: the worlds ask too little")
+	}
 	if part := 100 * shown / asked; part < 1 || part > 98 {
 		t.Errorf("%d %% of the rows were shown: the worlds ask too little", part)
 	}
 }
 
-// seenInWorld asks about rows of a random world, by way of the view, and returns how many were shown.
-func seenInWorld(t *testing.T, random *rand.Rand, questions int) (shown int) {
+// seenInWorld asks about rows of a random world, by way of the view, and returns how many were shown, and how many of these
+// by shares alone.
+func seenInWorld(t *testing.T, random *rand.Rand, questions int) (shown, byShares int) {
 	t.Helper()
-	const records = 100
+	const records, sharesPerWorld = 100, 200
 	d := accesstest.NewWorld(random, accesstest.Small)
 	object := d.ObjectTypes[0]
 	object.Storage = worldStorage("crm.object_0")
@@ -54,19 +59,47 @@ func seenInWorld(t *testing.T, random *rand.Rand, questions int) (shown int) {
 	}
 	c.do(t, `INSERT INTO crm.object_0 (id, org, owner_id) SELECT 'record-' || g, 'qingyun', $1 FROM generate_series(1000, 1002) AS g`, d.Users[0].Name)
 	c.enforced(t)
-	policy := access.NewPolicy(c.facts)
-	for range questions / records {
+	shares := accesstest.NewShares(random, d, sharesPerWorld)
+	for i := range shares { // of a record that the maker is likely to have something on
+		if own := slices.IndexFunc(rows, func(r *access.Record) bool { return r.Owner == shares[i].Maker }); own >= 0 {
+			shares[i].Object, shares[i].Record, shares[i].Actions = object.Name, rows[own].ID, []string{access.ActionRead}
+		}
+	}
+	share(t, c.hand, shares)
+	unshared := access.NewPolicy(c.facts)
+	policy := unshared.WithShares(shares)
+	for i := range questions / records {
 		now, request := accesstest.NewQuestion(random, d)
+		if i%2 == 0 {
+			now, request = accesstest.NewQuestionOfShares(random, d, shares)
+		}
 		if request.Context.ApprovedBy = nil; random.IntN(2) == 0 {
-			now, request.Context = accesstest.NewInstant(random, d), access.Context{Channel: "web", Device: "managed", Reason: "because"}
+			request.Context = access.Context{Channel: "web", Device: "managed", Reason: "because"}
 		}
 		c.at(t, now)
-		shown += c.sameAsEngine(t, policy, object, rows, request.User, &request.Context)
+		here := c.sameAsEngine(t, policy, object, rows, request.User, &request.Context)
+		shown += here
+		if here > 0 {
+			byShares += max(0, here-allowed(unshared, now, object, rows, request))
+		}
 		if t.Failed() {
 			t.Fatalf("at %s, user %s", now, request.User)
 		}
 	}
-	return shown
+	return shown, byShares
+}
+
+// allowed is how many of the rows the policy lets a user list.
+func allowed(policy *access.Policy, now schedule.Instant, object *access.ObjectType, rows []*access.Record, asked *access.Request) (n int) {
+	question := access.Request{User: asked.User, Action: access.ActionRead, Object: object.Name, Context: asked.Context}
+	filter := policy.Filter(now, &question)
+	for _, r := range rows {
+		question.Record = r
+		if policy.Decide(now, &question, nil) == access.Allow && listed(&filter, object, r) {
+			n++
+		}
+	}
+	return n
 }
 
 // sameAsEngine compares all that the view shows a user with what the engine says of each record, and returns how many rows

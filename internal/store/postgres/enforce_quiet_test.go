@@ -130,3 +130,26 @@ func TestTheLastIDIsOneOfTheTenants(t *testing.T) {
 	c.as(t, "user-0000", nil)
 	c.each(t, [][2]string{{`SELECT crm_access.last_id('huayue', 'customer', 'read', NULL, NULL, NULL)`, "101"}})
 }
+
+func TestARowIsComparedAlikeWhateverTheSessionSets(t *testing.T) {
+	h := newHarness(t)
+	h.Open(t)
+	const row = ` FROM (SELECT 1.4::float8 + 0.0000000001 AS score, 0.1::float4 AS part, timestamptz '2026-11-24 18:00:00+00' AS at,
+		interval '1 day 2 hours' AS span, '\x00ff'::bytea AS raw, date '2026-11-24' AS day, timestamp '2026-11-24 18:00:00' AS local) AS r`
+	read := func(function string) string { return h.Query(t, `SELECT `+function+`(r)::text`+row)[0][0] }
+	want := read("crm_access.row_of")
+	for setting, follows := range map[string]bool{
+		`extra_float_digits = -15`: true, `TimeZone = 'Asia/Shanghai'`: true, `IntervalStyle = 'sql_standard'`: true, `bytea_output = 'escape'`: true,
+		`DateStyle = 'German, DMY'`: false, `search_path = pg_temp`: false,
+	} {
+		h.must(t, `RESET ALL`)
+		plain := read("to_jsonb")
+		h.must(t, `SET `+setting)
+		if got := read("crm_access.row_of"); got != want {
+			t.Errorf("with %s: %s, want %s", setting, got, want)
+		}
+		if (read("to_jsonb") != plain) != follows {
+			t.Errorf("what is compared with does not follow %s as expected: this shows nothing", setting)
+		}
+	}
+}

@@ -198,6 +198,9 @@ func worldRecords(random *rand.Rand, d access.Declarations, n int) []*access.Rec
 // listed says whether a filter takes a record in.
 func listed(f *access.Filter, o *access.ObjectType, record *access.Record) bool {
 	return slices.ContainsFunc(f.Clauses, func(c access.Clause) bool {
+		if len(c.Among) > 0 && !slices.Contains(c.Among, record.ID) {
+			return false
+		}
 		for _, w := range c.Where {
 			values := record.Attributes[w.Field]
 			switch {

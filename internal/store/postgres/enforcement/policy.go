@@ -131,15 +131,20 @@ func (p *Plan) decides() bool { return p.Object.ParentObject == "" }
 
 // takenIn says that one of several tuples takes the row in, conditions and all.
 func (p *Plan) takenIn(tuples string) string {
+	return fmt.Sprintf("crm_access.takes_in(%s, %s)", tuples, p.record(""))
+}
+
+// record is a row as functions ask for it: id, owner, department, participants, and what conditions may be about.
+func (p *Plan) record(of string) string {
 	column := func(name, kind string) string {
 		if name == "" || !p.decides() {
 			return "NULL::" + kind
 		}
-		return quoted(name) + "::" + kind
+		return of + quoted(name) + "::" + kind
 	}
 	s := &p.Storage
-	return fmt.Sprintf("crm_access.takes_in(%s, %s, %s, %s, %s, %s)", tuples, quoted(s.IDColumn)+"::text",
-		column(s.OwnerColumn, "text"), column(s.DepartmentColumn, "text"), column(s.ParticipantsColumn, "text[]"), p.attributes(""))
+	return strings.Join([]string{of + quoted(s.IDColumn) + "::text", column(s.OwnerColumn, "text"), column(s.DepartmentColumn, "text"),
+		column(s.ParticipantsColumn, "text[]"), p.attributes(of)}, ", ")
 }
 
 // met are conditions as a row's own columns meet them.

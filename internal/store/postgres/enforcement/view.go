@@ -41,29 +41,26 @@ const worked = `bit_or(f.nothing) AS nothing,
 func (p *Plan) levels() string {
 	var parts []string
 	for _, slot := range []string{"_1", "_2"} {
-		parts = append(parts, fmt.Sprintf("CASE WHEN %s THEN s.levels%s ELSE s.nothing END", p.coveredBy("s.", slot), slot))
+		parts = append(parts, fmt.Sprintf("CASE WHEN %s THEN s.levels%s ELSE s.nothing END", p.coveredBy(slot), slot))
 	}
-	return strings.Join(parts, " | ") + fmt.Sprintf(` | CASE WHEN s.more IS NULL THEN s.nothing ELSE coalesce((
-        SELECT bit_or(t.levels) FROM unnest(s.more) AS t
-        WHERE %s AND CASE WHEN t.conditions IS NULL THEN true ELSE crm_access.row_meets(t.conditions, %s) END), s.nothing) END`,
-		p.coveredBy("t.", ""), p.attributes("c."))
+	return strings.Join(parts, " | ") + fmt.Sprintf(" | CASE WHEN s.more IS NULL THEN s.nothing ELSE crm_access.levels_by(s.more, s.nothing, %s) END", p.record("c."))
 }
 
-// coveredBy says that a tuple takes the row c in, conditions aside; of and slot stand around what it reaches.
-func (p *Plan) coveredBy(of, slot string) string {
+// coveredBy says that the tuples in a slot take the row c in.
+func (p *Plan) coveredBy(slot string) string {
 	s := &p.Storage
-	ways := []string{of + "everything" + slot}
+	ways := []string{"s.everything" + slot}
 	among := func(column, list string) {
 		if column != "" && p.decides() {
-			ways = append(ways, "c."+quoted(column)+" = ANY ("+of+list+slot+")")
+			ways = append(ways, "c."+quoted(column)+" = ANY (s."+list+slot+")")
 		}
 	}
 	among(s.OwnerColumn, "owners")
 	among(s.DepartmentColumn, "departments")
 	if p.decides() && s.ParticipantsColumn != "" {
-		ways = append(ways, "c."+quoted(s.ParticipantsColumn)+" && "+of+"participants"+slot)
+		ways = append(ways, "c."+quoted(s.ParticipantsColumn)+" && s.participants"+slot)
 	}
-	return "(" + strings.Join(append(ways, "c."+quoted(s.IDColumn)+"::text = ANY ("+of+"ids"+slot+")"), " OR ") + ")"
+	return "(" + strings.Join(append(ways, "c."+quoted(s.IDColumn)+"::text = ANY (s.ids"+slot+")"), " OR ") + ")"
 }
 
 // shown are the view's columns: the id, and of each field what its level lets see. Facts that are no field are hidden.
