@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -35,6 +36,7 @@ type admission struct {
 	structural *structuralschema.Structural
 	schema     schemavalidation.SchemaValidator
 	rules      *cel.Validator
+	shape      *shape
 }
 
 // admissions are the checks of every kind. Compiling the rules takes a while, so it is done once.
@@ -76,7 +78,12 @@ func newAdmission(definition []byte) (*admission, error) {
 	if err != nil {
 		return nil, err
 	}
+	env, err := ruleEnvironment()
+	if err != nil {
+		return nil, err
+	}
 	return &admission{
+		shape:      newObjectShape(structural, env),
 		kind:       in.Spec.Names.Kind,
 		structural: structural,
 		schema:     validator,
@@ -90,6 +97,14 @@ type refusal struct{ path, message string }
 // review completes the object with the defaults, as the server would store it, and says why it would be refused.
 func (a *admission) review(object map[string]any) []refusal {
 	delete(object, "status") // the server drops it: only the operator writes a status
+	if a.shape.admits(object) {
+		return nil
+	}
+	return a.reviewAsServer(object)
+}
+
+// reviewAsServer does what review does, by the API server's own code.
+func (a *admission) reviewAsServer(object map[string]any) []refusal {
 	meta, refusals := a.metadata(object)
 	unknown := pruning.PruneWithOptions(object, a.structural, true,
 		structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
@@ -116,6 +131,8 @@ func (a *admission) review(object map[string]any) []refusal {
 	for _, e := range errs {
 		refusals = append(refusals, refusal{pathOf(e), e.ErrorBody()})
 	}
+	// The server's code goes through members in no certain order.
+	slices.SortFunc(refusals, func(a, b refusal) int { return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.message, b.message)) })
 	return refusals
 }
 

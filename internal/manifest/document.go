@@ -11,12 +11,10 @@ import (
 	"unicode/utf8"
 
 	yamlv3 "go.yaml.in/yaml/v3"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
-	"sigs.k8s.io/yaml"
 )
 
-// document is one YAML or JSON document of a file. Its value is read as kubectl reads it (sigs.k8s.io/yaml); its
-// nodes say at which line everything stands.
+// document is one YAML or JSON document of a file. Its value is what kubectl reads; its nodes say at which line everything
+// stands.
 type document struct {
 	file  string
 	first int // the line of the file at which the document begins
@@ -73,6 +71,9 @@ func checkText(file string, data []byte) *Fault {
 	if at := bytes.IndexByte(data, 0); at >= 0 {
 		return &Fault{Source: Source{File: file, Line: lineAt(data, at)}, Message: "is not a text file: it holds a NUL byte"}
 	}
+	if utf8.Valid(data) && !bytes.Contains(data, []byte("<<<<<<<")) && !bytes.Contains(data, []byte(">>>>>>>")) {
+		return nil
+	}
 	for number, line := range bytes.Split(data, []byte("\n")) {
 		if !utf8.Valid(line) {
 			return &Fault{Source: Source{File: file, Line: number + 1}, Message: "is not UTF-8: save the file as UTF-8"}
@@ -97,20 +98,20 @@ type chunk struct {
 func split(file string, data []byte) ([]chunk, []*Fault) {
 	var chunks []chunk
 	var faults []*Fault
-	current := chunk{first: 1}
-	for number, line := range bytes.SplitAfter(data, []byte("\n")) {
+	start, first, number, at := 0, 1, 0, 0
+	for line := range bytes.Lines(data) {
+		number, at = number+1, at+len(line)
 		rest, separator := bytes.CutPrefix(line, []byte("---"))
 		if !separator {
-			current.text = append(current.text, line...)
 			continue
 		}
 		if rest = bytes.TrimSpace(rest); len(rest) > 0 && rest[0] != '#' {
-			faults = append(faults, &Fault{Source: Source{File: file, Line: number + 1}, Message: "put the document below the line ---, not behind it"})
+			faults = append(faults, &Fault{Source: Source{File: file, Line: number}, Message: "put the document below the line ---, not behind it"})
 		}
-		chunks = append(chunks, current)
-		current = chunk{first: number + 2}
+		chunks = append(chunks, chunk{first, data[start : at-len(line)]})
+		start, first = at, number+1
 	}
-	return append(chunks, current), faults
+	return append(chunks, chunk{first, data[start:]}), faults
 }
 
 func readDocument(file string, c chunk) (*document, []*Fault) {
@@ -132,11 +133,12 @@ func readDocument(file string, c chunk) (*document, []*Fault) {
 	if faults := d.repeatedKeys(d.root); len(faults) > 0 {
 		return nil, faults
 	}
-	asJSON, err := yaml.YAMLToJSON(c.text)
-	if err == nil {
-		err = utiljson.Unmarshal(asJSON, &d.value)
+	var sure bool
+	if d.value, sure = valueOf(d.root); sure {
+		return d, nil
 	}
-	if err != nil {
+	var err error
+	if d.value, err = asKubectlReads(c.text); err != nil {
 		return nil, []*Fault{d.unreadable(c, err)}
 	}
 	return d, nil
