@@ -123,8 +123,11 @@ func (q *question) forbidsWhatever(g *guard) bool {
 func isBelowZero(n *int64) bool { return n != nil && *n < 0 }
 
 func (m Module) guards(action string) guards {
+	if m.object.guards == nil {
+		return guards{} // nor are there names to look in where the object is not declared
+	}
 	i, known := m.object.actions.find(action)
-	if !known || m.object.guards == nil {
+	if !known {
 		return guards{}
 	}
 	return m.object.guards[i]
