@@ -68,6 +68,9 @@ func checkText(file string, data []byte) *Fault {
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		return &Fault{Source: Source{File: file}, Message: "is UTF-16: save it as UTF-8"}
 	}
+	if bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/spec/")) {
+		return &Fault{Source: Source{File: file, Line: 1}, Message: "is a pointer of Git LFS, and not the file itself: keep manifests in Git (git lfs untrack), or pull the file (git lfs pull) and compare folders"}
+	}
 	if at := bytes.IndexByte(data, 0); at >= 0 {
 		return &Fault{Source: Source{File: file, Line: lineAt(data, at)}, Message: "is not a text file: it holds a NUL byte"}
 	}

@@ -36,9 +36,44 @@ func NewReader() (*Reader, error) {
 }
 
 // Read reads every manifest of a file system below a start, or the one file that start is, as Load does. The name of a file
-// in messages is display's. Where the entries of its folders have a method ContentID, files of the same ID are read once.
+// in messages is display's.
 func (r *Reader) Read(fsys fs.FS, start string, display func(string) string) (*Tree, error) {
-	w := &walk{reader: r, fsys: fsys, display: display, jobs: make(chan job)}
+	reading := r.Start()
+	if err := reading.Walk(fsys, start, display, func(string) bool { return false }); err != nil {
+		return nil, err
+	}
+	return reading.Tree()
+}
+
+// ReadText reads a text that came from no folder, as a file of YAML of this name.
+func (r *Reader) ReadText(name string, data []byte) (*Tree, error) {
+	reading := r.Start()
+	reading.found = []foundFile{{name, r.checks.read(asYAML, data)}}
+	return reading.Tree()
+}
+
+// Reading is one tree that is put together of several parts.
+type Reading struct {
+	reader *Reader
+	found  []foundFile
+}
+
+// Start begins a tree.
+func (r *Reader) Start() *Reading { return &Reading{reader: r} }
+
+// Tree is what all parts declare together.
+func (g *Reading) Tree() (*Tree, error) {
+	m := &merger{tree: &Tree{Tenants: map[string]*Tenant{}}}
+	for _, found := range g.found {
+		m.take(found)
+	}
+	return m.tree, joined(m.faults)
+}
+
+// Walk adds every manifest of a file system below a start, but for the folders that are skipped. Where the entries of its
+// folders have a method ContentID, files of the same ID are read once.
+func (g *Reading) Walk(fsys fs.FS, start string, display func(string) string, skip func(folder string) bool) error {
+	w := &walk{reader: g.reader, fsys: fsys, display: display, skip: skip, jobs: make(chan job)}
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(w.work)
@@ -47,20 +82,10 @@ func (r *Reader) Read(fsys fs.FS, start string, display func(string) string) (*T
 	close(w.jobs)
 	workers.Wait()
 	if err != nil {
-		return nil, fmt.Errorf("read manifests: %w", err)
+		return fmt.Errorf("read manifests: %w", err)
 	}
-	m := &merger{tree: &Tree{Tenants: map[string]*Tenant{}}}
-	for _, found := range w.found {
-		m.take(found)
-	}
-	return m.tree, joined(m.faults)
-}
-
-// ReadText reads a text that came from no folder, as a file of YAML of this name.
-func (r *Reader) ReadText(name string, data []byte) (*Tree, error) {
-	m := &merger{tree: &Tree{Tenants: map[string]*Tenant{}}}
-	m.take(foundFile{name, r.checks.read(asYAML, data)})
-	return m.tree, joined(m.faults)
+	g.found = append(g.found, w.found...)
+	return nil
 }
 
 // walk goes through a file system. Files are opened one after the other, and what stands in them is read side by side; in
@@ -69,6 +94,7 @@ type walk struct {
 	reader  *Reader
 	fsys    fs.FS
 	display func(string) string
+	skip    func(folder string) bool
 	found   []foundFile
 	jobs    chan job
 }
@@ -110,7 +136,7 @@ func (w *walk) visit(name string, entry fs.DirEntry, err error) error {
 		}
 		return nil
 	case entry.IsDir():
-		if entry.Name() == ".git" {
+		if entry.Name() == ".git" || w.skip(name) {
 			return fs.SkipDir
 		}
 		return nil

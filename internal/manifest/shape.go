@@ -263,7 +263,7 @@ func (v *visit) list(s *shape, list []any) bool {
 			return false
 		}
 		if s.set {
-			if _, comparable := item.(string); !comparable || slices.Contains(list[:i], item) {
+			if _, isText := item.(string); !isText || slices.Contains(list[:i], item) {
 				return false
 			}
 		}

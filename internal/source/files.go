@@ -72,10 +72,10 @@ func Folder(dir, name string) (*Files, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("read manifests: %w", err)
 	}
-	display := func(file string) string { return filepath.Join(dir, filepath.FromSlash(file)) }
+	t := &tree{fsys: fsys, read: os.ReadFile, display: func(file string) string { return filepath.Join(dir, filepath.FromSlash(file)) }}
 	return &Files{
 		Name: filepath.Join(dir, filepath.FromSlash(start)),
-		load: func(reader *manifest.Reader) (*manifest.Tree, error) { return reader.Read(fsys, start, display) },
+		load: func(reader *manifest.Reader) (*manifest.Tree, error) { return t.load(reader, start) },
 		read: os.ReadFile,
 		root: func(name string) ([]byte, error) { return fs.ReadFile(fsys, name) },
 	}, nil

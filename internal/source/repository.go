@@ -46,9 +46,10 @@ func OpenRepository(dir string) (*Repository, error) {
 		}
 	}
 	storage := filesystem.NewStorageWithOptions(found.Storer.(*filesystem.Storage).Filesystem(), cache.NewObjectLRUDefault(), filesystem.Options{
-		ExclusiveAccess: true, // what is committed stays: a list of packs read once is good
-		KeepDescriptors: true,
-		AlternatesFS:    osfs.New("/"),
+		ExclusiveAccess:      true, // what is committed stays: a list of packs read once is good
+		KeepDescriptors:      true,
+		LargeObjectThreshold: manifest.MaxFileSize,
+		AlternatesFS:         osfs.New("/"),
 	})
 	opened, err := git.Open(storage, nil)
 	if err != nil {
@@ -194,10 +195,10 @@ func (r *Repository) files(revision *Revision, start string) (*Files, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("read %s of %s: %w", start, revision.title(), reason(err))
 	}
-	same := func(file string) string { return file }
+	t := &tree{fsys: fsys, read: fsys.ReadFile, display: func(file string) string { return file }}
 	return &Files{
 		Name: revision.title(),
-		load: func(reader *manifest.Reader) (*manifest.Tree, error) { return reader.Read(fsys, start, same) },
+		load: func(reader *manifest.Reader) (*manifest.Tree, error) { return t.load(reader, start) },
 		read: fsys.ReadFile,
 		root: fsys.ReadFile,
 	}, nil
@@ -215,7 +216,7 @@ func reason(err error) error {
 // missing says of an object that is not there what may be the cause.
 func missing(err error) error {
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return fmt.Errorf("%w: is this a partial clone? fetch everything, with git fetch --refetch --filter=tree:99999", err)
+		return fmt.Errorf("%w: is this a partial clone? clone without --filter", err)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
@@ -96,7 +97,7 @@ func (r *revisionFS) Open(name string) (fs.File, error) {
 	}
 	info, err := entry.Info()
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: missing(err)}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return &revisionFile{entry: entry, info: info}, nil
 }
@@ -168,11 +169,23 @@ func (e *revisionEntry) Info() (fs.FileInfo, error) {
 		return info, nil
 	}
 	size, err := e.objects.EncodedObjectSize(e.git.Hash)
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		size, err = e.borrowedSize()
+	}
 	if err != nil {
 		return nil, missing(err)
 	}
 	info.size = size
 	return info, nil
+}
+
+// borrowedSize is the size of an object that the repository borrows of another, where go-git looks for objects only.
+func (e *revisionEntry) borrowedSize() (int64, error) {
+	blob, err := object.GetBlob(e.objects, e.git.Hash)
+	if err != nil {
+		return 0, err
+	}
+	return blob.Size, nil
 }
 
 func (e *revisionEntry) content() (data []byte, err error) {
