@@ -21,8 +21,16 @@ import (
 // morning is the instant of every test that does not say another.
 var morning = time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("", 8*3600))
 
+// asCommand, in the environment, makes the test's own program the command, for tests of what its environment does to it.
+const asCommand = "CRMACCESS_TEST_AS_COMMAND"
+
 // TestMain runs the tests in the module's folder, where the examples of the documentation are run.
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		os.Exit(command.Run(context.Background(), os.Args[1:], command.Environment{
+			Now: time.Now, Getenv: os.Getenv, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		}))
+	}
 	root, err := testenv.ModuleRoot()
 	if err == nil {
 		err = os.Chdir(root)
