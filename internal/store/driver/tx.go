@@ -31,6 +31,10 @@ type Tx interface {
 	// holds any more because of it. It returns the deletions in any order.
 	RemoveEnded(ctx context.Context, tenant string, now schedule.Instant) ([]store.Change, error)
 
+	// EndShares ends, at now, the live shares that one of these people made or receives. No share that is made at the same
+	// time is left out: it waits for this transaction, or this one for it. It returns the shares' version.
+	EndShares(ctx context.Context, tenant string, people []string, now schedule.Instant) (int64, error)
+
 	// RemoveTokenKeys removes the tenant's keys that ended at or before now.
 	RemoveTokenKeys(ctx context.Context, tenant string, now schedule.Instant) error
 	// TokenKeyMade is when the newest was made; schedule.Always where there is none, or that is not known.

@@ -90,6 +90,11 @@ func Commit(ctx context.Context, tx Tx, c store.Commit) (store.Committed, bool, 
 		return store.Committed{}, false, err
 	}
 	next := held
+	if people := departed(made); len(people) > 0 {
+		if next.Runtime, err = tx.EndShares(ctx, held.Name, people, schedule.At(held.Now)); err != nil {
+			return store.Committed{}, false, err
+		}
+	}
 	next.Brake = c.Brake
 	next.ResourceVersion = max(held.ResourceVersion, c.ResourceVersion)
 	next.SettledThrough = schedule.At(held.Now)

@@ -31,6 +31,10 @@ WHERE (SELECT count(*) FROM crm_access.share WHERE tenant = $1 AND maker = $3 AN
 UPDATE crm_access.share SET not_after = greatest(not_before, $3), ended_by = $4
 WHERE tenant = $1 AND id = $2 AND not_after > $3`
 
+	endShares = `
+UPDATE crm_access.share SET not_after = greatest(not_before, $3), ended_by = CASE WHEN maker = ANY($2) THEN maker ELSE recipient END
+WHERE tenant = $1 AND not_after > $3 AND (maker = ANY($2) OR recipient = ANY($2))`
+
 	readRuntime = `
 SELECT coalesce((SELECT version FROM crm_access.runtime WHERE tenant = $1), 0) FROM crm_access.tenant WHERE name = $1`
 
@@ -163,4 +167,14 @@ func someOrNull(list []string) []string {
 		return nil
 	}
 	return list
+}
+
+// EndShares is Tx.EndShares. Who makes a share at the same time holds the run-time row; the update sees what was made before.
+func (t *transaction) EndShares(ctx context.Context, tenant string, people []string, now schedule.Instant) (int64, error) {
+	var version int64
+	var at time.Time
+	if err := t.tx.QueryRow(ctx, raiseRuntime, tenant).Scan(&version, &at); err != nil {
+		return 0, mapError(ctx, err)
+	}
+	return version, t.exec(ctx, endShares, tenant, people, now.Time())
 }

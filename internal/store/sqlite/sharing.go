@@ -23,6 +23,10 @@ WHERE (SELECT count(*) FROM share WHERE tenant = ?1 AND maker = ?3 AND not_after
 	endShare = `
 UPDATE share SET not_after = max(not_before, ?3), ended_by = ?4 WHERE tenant = ?1 AND id = ?2 AND not_after > ?3`
 
+	endShares = `
+UPDATE share SET not_after = max(not_before, ?3), ended_by = iif(maker IN (SELECT value FROM json_each(?2)), maker, recipient)
+WHERE tenant = ?1 AND not_after > ?3 AND (maker IN (SELECT value FROM json_each(?2)) OR recipient IN (SELECT value FROM json_each(?2)))`
+
 	selectShares = `
 SELECT id, maker, recipient, object, record_id, actions, level, restricted, only_fields, reason, not_before, not_after, ended_by
 FROM share `
@@ -124,4 +128,13 @@ func (s *db) EndShare(ctx context.Context, tenant, id, by string) error {
 		}
 		return true, tx.exec(ctx, raiseRuntime, tenant)
 	})
+}
+
+// EndShares is Tx.EndShares: there is one writer at a time.
+func (t *transaction) EndShares(ctx context.Context, tenant string, people []string, now schedule.Instant) (int64, error) {
+	var version int64
+	if err := t.tx.QueryRowContext(ctx, raiseRuntime+` RETURNING version`, tenant).Scan(&version); err != nil {
+		return 0, mapError(ctx, err)
+	}
+	return version, t.exec(ctx, endShares, tenant, texts(people), now.String())
 }

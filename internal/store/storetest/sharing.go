@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -289,9 +290,75 @@ var sharing = []test{
 		if l.tenant.Tampered != 0 || len(l.ledger(t)) != 1 {
 			t.Errorf("tampered %d, %d ledger entries", l.tenant.Tampered, len(l.ledger(t)))
 		}
-		l.commit(t, map[store.RowID]string{})
+		l.commit(t, with(rowsOf(t, user("li-ting")), rowsOf(t, user("tang-yue"))))
 		if got := shares(t, l).List; len(got) != 1 {
 			t.Errorf("%d shares outlive the commits, want 1", len(got))
+		}
+	}},
+	{"a share ends for good with the account of its maker or recipient, whoever has the name then", func(t *testing.T, h Harness) {
+		rows := func(state access.UserState, uid string, others ...string) map[store.RowID]string {
+			facts := user("li-ting")
+			facts.Users[0].State = state
+			row, err := store.SourceRow(userRef("li-ting"), store.Source{UID: uid, Spec: json.RawMessage(`{}`)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := rowsOf(t, facts, row)
+			for _, other := range others {
+				all = with(all, rowsOf(t, user(other)))
+			}
+			return all
+		}
+		is := rows(access.StateActive, "1", "tang-yue", "chen-mo")
+		for what, leaves := range map[string]map[store.RowID]string{
+			"the account goes":                     without(is, userRef("li-ting")),
+			"the person has left":                  rows(access.StateDeparted, "1", "tang-yue", "chen-mo"),
+			"the person is suspended":              rows(access.StateSuspended, "1", "tang-yue", "chen-mo"),
+			"another account has the name at once": rows(access.StateActive, "2", "tang-yue", "chen-mo"),
+		} {
+			name := "tenant of: " + what
+			l := lead(t, h, name)
+			l.commit(t, is)
+			at := l.now(t)
+			made := make(map[string]string)
+			for _, between := range [][2]string{{"li-ting", "tang-yue"}, {"tang-yue", "li-ting"}, {"tang-yue", "chen-mo"}} {
+				share := shareUntil(at + 3600)
+				share.Maker, share.Recipient = between[0], between[1]
+				kept, err := l.MakeShare(t.Context(), name, share, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				made[kept.ID] = between[0] + " to " + between[1]
+			}
+			live := func() (all []string) {
+				read, err := h.Open(t).Shares(t.Context(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, share := range read.List {
+					all = append(all, made[share.ID])
+				}
+				slices.Sort(all)
+				return all
+			}
+			other := user("tang-yue")
+			other.Users[0].DisplayName, other.Users[0].Manager = "唐月", "chen-mo"
+			l.commit(t, with(is, rowsOf(t, other)))
+			if got := live(); len(got) != 3 {
+				t.Errorf("%s: before, after what else is known of somebody has changed, %v are live", what, got)
+			}
+			version := l.tenant.Runtime
+			l.commit(t, leaves)
+			if got := live(); !slices.Equal(got, []string{"tang-yue to chen-mo"}) {
+				t.Errorf("%s: %v are live", what, got)
+			}
+			if l.tenant.Runtime == version {
+				t.Errorf("%s: the shares are of the version that they were", what)
+			}
+			l.commit(t, is)
+			if got := live(); !slices.Equal(got, []string{"tang-yue to chen-mo"}) {
+				t.Errorf("%s, and comes again: %v are live", what, got)
+			}
 		}
 	}},
 	{"nothing is shared in a tenant that nobody has claimed", func(t *testing.T, h Harness) {
