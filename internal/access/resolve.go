@@ -59,6 +59,7 @@ func Resolve(d Declarations) Resolution {
 	r.resolveUsers()
 	r.resolveRoles()
 	r.resolveGuardrails()
+	r.facts.Holders = make([]HolderFact, 0, len(d.UserBindings)+len(d.TemporaryGrants))
 	for _, b := range d.UserBindings {
 		r.resolveBinding(b)
 	}
@@ -236,10 +237,13 @@ func (r *resolver) resolveDepartments() {
 		}
 		return ""
 	}
+	var line []string
+	r.facts.Departments = make([]DepartmentFact, 0, len(r.declared.Departments))
 	for _, d := range r.declared.Departments {
 		ref := Ref{KindDepartment, d.Name}
 		fact := DepartmentFact{Owner: ref, Department: d.Name, DisplayName: d.DisplayName, Parent: d.Parent, Manager: d.Manager}
-		line, cycle := walk(d.Name, parentOf)
+		var cycle bool
+		line, cycle = walk(line, d.Name, parentOf)
 		switch {
 		case cycle:
 			r.find(ref, ReasonReferenceCycle, "parent", "cycle %s: the department lies in no other's subtree", strings.Join(line, " > "))
@@ -269,10 +273,14 @@ func (r *resolver) resolveUsers() {
 		}
 		return ""
 	}
+	var line []string
+	r.facts.Users = make([]UserFact, 0, len(r.declared.Users))
+	r.facts.Memberships = make([]MembershipFact, 0, len(r.declared.Users))
 	for _, u := range r.declared.Users {
 		ref := Ref{KindUser, u.Name}
 		fact := UserFact{Owner: ref, User: u.Name, DisplayName: u.DisplayName, Type: u.Type, State: u.State, Manager: u.Manager, Successor: u.Successor, Logins: u.Logins}
-		if line, cycle := walk(u.Name, managerOf); cycle && slices.Index(line, line[len(line)-1]) == 0 {
+		var cycle bool
+		if line, cycle = walk(line, u.Name, managerOf); cycle && slices.Index(line, line[len(line)-1]) == 0 {
 			r.find(ref, ReasonReferenceCycle, "manager", "cycle %s: the reporting line ends here", strings.Join(line, " > "))
 			fact.Manager = ""
 		} else if u.Manager != "" && r.users[u.Manager] == nil {
@@ -308,9 +316,10 @@ func (r *resolver) resolveMemberships(ref Ref, u *User) {
 	}
 }
 
-// walk follows next from start to the end of the line. A line that comes back to one of its own is a cycle; it then
-// ends with the name that comes twice.
-func walk(start string, next func(string) string) (line []string, cycle bool) {
+// walk follows next from start to the end of the line, which it writes into the space of the one before. A line that comes
+// back to one of its own is a cycle; it then ends with the name that comes twice.
+func walk(before []string, start string, next func(string) string) (line []string, cycle bool) {
+	line = before[:0]
 	for name := start; name != ""; name = next(name) {
 		if slices.Contains(line, name) {
 			return append(line, name), true

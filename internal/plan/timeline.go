@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -18,29 +19,59 @@ type kind struct {
 // kinds sorts the items of a view by what gives them. What nothing gives is left out.
 func (v *view) kinds() (all []*kind) {
 	byKey := make(map[string]*kind)
+	var key []byte
 	for i := range v.about.items {
-		it := &v.about.items[i]
-		k := &kind{first: it}
-		for s := range states {
-			for _, h := range v.held[s] {
-				if h.gives.has(i) {
-					k.gives[s] = append(k.gives[s], h)
-				}
-			}
-		}
-		if len(k.gives[before])+len(k.gives[after]) == 0 {
+		key = v.givers(key[:0], i)
+		if len(key) == int(states) {
 			continue
 		}
-		key := fmt.Sprint(k.gives, it.beyond, it.asked, it.denied, it.action == "" && v.about.hidden)
-		known := byKey[key]
+		key = v.about.guarded(key, i)
+		known := byKey[string(key)]
 		if known == nil {
-			known = k
-			byKey[key] = k
-			all = append(all, k)
+			known = v.newKind(i)
+			byKey[string(key)] = known
+			all = append(all, known)
 		}
 		known.items = append(known.items, i)
 	}
 	return all
+}
+
+// givers appends the places of the tuples that give an item, and the end of each state's list.
+func (v *view) givers(key []byte, item int) []byte {
+	for s := range states {
+		for place, h := range v.held[s] {
+			if h.gives.has(item) {
+				key = binary.AppendUvarint(key, uint64(place)+1)
+			}
+		}
+		key = append(key, 0)
+	}
+	return key
+}
+
+// guarded appends what else makes items differ: how guardrails look at them.
+func (c *catalogue) guarded(key []byte, i int) []byte {
+	it := &c.items[i]
+	if it.field != "" && c.hidden {
+		key = append(key, "hidden"...)
+	}
+	if it.beyond == "" && len(it.denied[before])+len(it.denied[after]) == 0 {
+		return key
+	}
+	return fmt.Append(key, it.beyond, it.asked, it.denied)
+}
+
+func (v *view) newKind(i int) *kind {
+	k := &kind{first: &v.about.items[i]}
+	for s := range states {
+		for _, h := range v.held[s] {
+			if h.gives.has(i) {
+				k.gives[s] = append(k.gives[s], h)
+			}
+		}
+	}
+	return k
 }
 
 // stretch is a span in which a kind of items is there on other records.
