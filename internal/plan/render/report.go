@@ -86,14 +86,26 @@ func newReport(p *plan.Plan, o Options) *report {
 	for i, t := range p.Tenants {
 		told := &tenant{Tenant: t, label: fmt.Sprintf("t%d", i+1)}
 		b := &builder{words: r.words, tenant: told, at: p.At, groups: make(map[string]*group), number: &number}
-		for _, s := range []*section{b.changes(), b.rules(), b.accounts(), b.approvals(), b.upcoming(), b.findings()} {
-			if len(s.rows) > 0 {
+		first, second := b.changes, b.rules
+		if guardrailsFirst(t) {
+			first, second = second, first
+		}
+		for _, build := range []func() *section{first, second, b.accounts, b.approvals, b.upcoming, b.findings} {
+			if s := build(); len(s.rows) > 0 {
 				told.sections = append(told.sections, s)
 			}
 		}
 		r.tenants = append(r.tenants, told)
 	}
 	return r
+}
+
+// guardrailsFirst says whether the riskiest row of all is about a guardrail.
+func guardrailsFirst(t *plan.Tenant) bool {
+	if len(t.Rules) == 0 || len(t.Changes) == 0 {
+		return false
+	}
+	return t.Rules[0].Risk.Severity > t.Changes[0].Risk.Severity
 }
 
 // tally is what a plan comes to in numbers. People are counted once, however many rows they are in.
