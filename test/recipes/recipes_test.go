@@ -257,12 +257,12 @@ func TestManifestsThatCannotBeReadFailAndTakeThePlaceOfAnOldPlan(t *testing.T) {
 	r.sh(longer)
 	r.commit("longer")
 	r.github("o/r")
-	r.sh("printf 'a: [\\n' >access/bad.yaml")
+	r.sh("printf 'a: [\\n' >access/bad.yaml && sed -i 's/^resources:$/resources:\\n- bad.yaml/' access/kustomization.yaml")
 	r.commit("bad")
 	if code := r.github("o/r"); code != 1 {
 		t.Errorf("ends with %d, want 1: %s", code, r.log)
 	}
-	r.tells("There is no plan", "    error: access/bad.yaml:1: is no valid YAML")
+	r.tells("There is no plan", "    error: access/kustomization.yaml: cannot be rendered", "line 1: did not find expected node content in File: bad.yaml")
 }
 
 func TestAShallowCloneSaysWhatItLacks(t *testing.T) {
