@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
+	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/manifest"
 	"github.com/crmaccess/crm-access-operator/internal/plan"
 	"github.com/crmaccess/crm-access-operator/internal/source"
@@ -224,7 +226,21 @@ func (o *openStates) againstCluster(ctx context.Context, env *Environment, head 
 	if err != nil {
 		return nil, err
 	}
-	return map[string]statesOf{o.cluster.namespace: {base: plan.State{Declarations: declared.Declarations}, head: plannedState(after, o.head)}}, nil
+	states := statesOf{base: plan.State{Declarations: declared.Declarations}, head: plannedState(after, o.head)}
+	states.head.Declarations.Approvals = withStanding(states.head.Declarations.Approvals, declared.Declarations.Approvals)
+	return map[string]statesOf{o.cluster.namespace: states}, nil
+}
+
+// withStanding are the approvals of head, and those of the cluster besides: they are made there, and applying head leaves
+// them as they are. Without them all that was approved would look as if it ended.
+func withStanding(head, cluster []*access.Approval) []*access.Approval {
+	approvals := slices.Clone(head)
+	for _, a := range cluster {
+		if !slices.ContainsFunc(head, func(other *access.Approval) bool { return other.Name == a.Name }) {
+			approvals = append(approvals, a)
+		}
+	}
+	return approvals
 }
 
 // baseName is how the plan calls what head is compared with.
