@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
@@ -13,7 +14,7 @@ import (
 const (
 	// requestLasts is how long a request can be answered and used where the subject does not say, in seconds.
 	requestLasts = 24 * 60 * 60
-	// considered is how many open requests are looked through for those that somebody may answer.
+	// considered is how many open requests a page is looked for in: whoever may answer few of many gets several pages of few.
 	considered = 2000
 )
 
@@ -272,7 +273,13 @@ const (
 	roleApprover = "approver"
 )
 
-// listRequests are a person's own, or those that they may answer now.
+// requestsView are requests, and where the next page begins if there may be one.
+type requestsView struct {
+	Requests []requestView `json:"requests"`
+	Next     string        `json:"next,omitempty"`
+}
+
+// listRequests are a person's own, or those that they may answer now. ?page= asks for more of these.
 func (a *asked) listRequests() (any, error) {
 	facts, err := a.facts()
 	if err != nil {
@@ -283,50 +290,72 @@ func (a *asked) listRequests() (any, error) {
 		return nil, err
 	}
 	var requests []store.Request
+	var next string
 	switch role := a.http.URL.Query().Get("role"); role {
 	case roleSubject:
 		requests, err = facts.RequestsOf(a.http.Context(), a.tenant, person, listed)
 		err = unkeptOrNil(err)
 	case roleApprover:
-		requests, err = a.waitingFor(facts, person)
+		requests, next, err = a.waitingPage(facts, person)
 	default:
 		return nil, &fault{"role", shown(role) + " is none of " + roleSubject + ", " + roleApprover}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return a.viewRequests(requests)
-}
-
-func (a *asked) viewRequests(requests []store.Request) (any, error) {
 	now, err := a.now()
 	if err != nil {
 		return nil, err
 	}
-	views := make([]requestView, len(requests))
+	view := requestsView{Requests: make([]requestView, len(requests)), Next: next}
 	for i := range requests {
-		views[i] = requestViewOf(&requests[i], now)
+		view.Requests[i] = requestViewOf(&requests[i], now)
 	}
-	return map[string]any{"requests": views}, nil
+	return view, nil
 }
 
-// waitingFor are the requests that somebody may answer now.
-func (a *asked) waitingFor(facts Facts, person string) ([]store.Request, error) {
+func (a *asked) waitingPage(facts Facts, person string) (waiting []store.Request, next string, err error) {
+	after, err := parsePlace(a.http.URL.Query().Get("page"))
+	if err != nil {
+		return nil, "", err
+	}
+	return a.waitingFor(facts, person, after)
+}
+
+// waitingFor are requests from after a place that somebody may answer now, and the page after them where there may be one.
+func (a *asked) waitingFor(facts Facts, person string, after store.Place) (waiting []store.Request, next string, err error) {
 	now, err := a.now()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	all, err := facts.OpenRequests(a.http.Context(), a.tenant, considered)
+	all, err := facts.OpenRequests(a.http.Context(), a.tenant, after, considered)
 	if err != nil {
-		return nil, unkept(err)
+		return nil, "", unkept(err)
 	}
-	var waiting []store.Request
 	for i := range all {
-		if len(waiting) < listed && a.mayAnswer(person, &all[i], now) {
+		if a.mayAnswer(person, &all[i], now) {
 			waiting = append(waiting, all[i])
 		}
+		if len(waiting) == listed || i == considered-1 {
+			return waiting, placeText(all[i].Place()), nil
+		}
 	}
-	return waiting, nil
+	return waiting, "", nil
+}
+
+// placeText is the page from after a place.
+func placeText(p store.Place) string { return p.At.String() + "." + p.ID }
+
+func parsePlace(text string) (p store.Place, err error) {
+	if text == "" {
+		return p, nil
+	}
+	at, id, found := strings.Cut(text, ".")
+	if p.At, err = schedule.Parse(at); err != nil || !found || store.CheckNames(id) != nil {
+		return p, &fault{"page", "it is none that this API gave"}
+	}
+	p.ID = id
+	return p, nil
 }
 
 func unkeptOrNil(err error) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +50,7 @@ func openBranch(t testing.TB, change func(*Options)) *branch {
 			t.Fatal(err)
 		}
 	}
+	b.commit()
 	options := Options{Facts: b}
 	change(&options)
 	b.handler = New(b, options)
@@ -124,9 +126,30 @@ func (b *branch) Changed(string) {}
 
 // change changes the declarations, or the time.
 func (b *branch) change(how func(*branch)) {
+	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	how(b)
+	b.commit()
+}
+
+// commit writes what is declared to the store, as the operator does.
+func (b *branch) commit() {
+	b.t.Helper()
+	rows, err := store.Encode(access.Resolve(b.declared).Facts)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, tenant := range b.Tenants() {
+		held, err := b.store.Load(b.t.Context(), tenant)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		changes := store.Diff(store.Index(held.Rows), store.Index(rows))
+		if _, err := b.store.Commit(b.t.Context(), store.Commit{Expect: held.Tenant, Changes: changes, Cause: "pass"}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
 }
 
 // tokenOf is a person's token for an hour.
@@ -436,6 +459,38 @@ func TestWhoApprovesIsShownWhatIsProposedAndFromWhere(t *testing.T) {
 	for _, r := range b.must("boris", "GET", "/access/v1/requests?role=approver", "")["requests"].([]any) {
 		if of := r.(map[string]any)["resource"].(map[string]any); of["type"] == "customer" && of["properties"] != nil {
 			t.Errorf("of a stored record: %v", of)
+		}
+	}
+}
+
+func TestWhatWaitsForSomebodyIsFoundBehindWhateverWaitsForOthers(t *testing.T) {
+	b := openBranch(t, func(*Options) {})
+	end := schedule.Window{NotAfter: b.now() + 3600}
+	for i := range 2010 {
+		other := store.Request{Operation: store.Operation{Subject: fmt.Sprint("other-", i/store.MaxOpen), Action: "transfer", Object: "customer"}, Question: []byte("{}"), Window: end}
+		if _, err := b.store.Ask(t.Context(), "acme", other); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := b.must("lina", "POST", "/access/v1/requests", "{"+transferToCleo+"}")["id"]
+	var found []any
+	pages := 0
+	for next := any(""); next != nil; pages++ {
+		page := b.must("boris", "GET", "/access/v1/requests?role=approver&page="+url.QueryEscape(next.(string)), "")
+		for _, r := range page["requests"].([]any) {
+			found = append(found, r.(map[string]any)["id"])
+		}
+		next = page["next"]
+	}
+	if len(found) != 1 || found[0] != id || pages != 2 {
+		t.Errorf("%d pages with %v, want two with %v", pages, found, id)
+	}
+	if me := b.must("boris", "GET", "/v1/me", ""); me["waitingNext"] == nil {
+		t.Errorf("nothing says that more waits: %v", me)
+	}
+	for _, page := range []string{"x", "2026-11-24T10:00:00Z", "yesterday.1", "2026-11-24T10:00:00Z.%00", "2026-11-24T10:00:00Z.%ff"} {
+		if status, reply := b.as("boris", "GET", "/access/v1/requests?role=approver&page="+page, ""); status != http.StatusBadRequest {
+			t.Errorf("page %s: %d %v", page, status, reply)
 		}
 	}
 }

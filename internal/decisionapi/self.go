@@ -12,12 +12,14 @@ const selfPage = 100
 
 // selfView is what somebody may see of themselves: what they may do, what was decided about them, what waits for them.
 type selfView struct {
-	Subject   string         `json:"subject"`
-	Rights    []rightView    `json:"rights"`
-	Fields    []sightView    `json:"fields"`
-	Shares    []shareView    `json:"shares"`
-	Waiting   []requestView  `json:"waiting"`
-	Decisions []decisionView `json:"decisions"`
+	Subject string        `json:"subject"`
+	Rights  []rightView   `json:"rights"`
+	Fields  []sightView   `json:"fields"`
+	Shares  []shareView   `json:"shares"`
+	Waiting []requestView `json:"waiting"`
+	// WaitingNext is the page of requests after those, where there may be more.
+	WaitingNext string         `json:"waitingNext,omitempty"`
+	Decisions   []decisionView `json:"decisions"`
 	// Next is the token of the page of older decisions, where there are any.
 	Next string `json:"next,omitempty"`
 	// ReadsSampled is one in how many allowed reads the log keeps: of all else it keeps everything.
@@ -83,13 +85,14 @@ func (a *asked) self() (any, error) {
 			view.Shares = append(view.Shares, viewOf(s))
 		}
 	}
-	waiting, err := a.waitingFor(facts, person)
+	waiting, next, err := a.waitingFor(facts, person, store.Place{})
 	if err != nil {
 		return nil, err
 	}
 	for i := range waiting {
 		view.Waiting = append(view.Waiting, requestViewOf(&waiting[i], now))
 	}
+	view.WaitingNext = next
 	return view, a.readOwnLog(facts, view)
 }
 

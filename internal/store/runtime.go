@@ -20,9 +20,10 @@ type Runtime interface {
 	Shares(ctx context.Context, tenant string) (Shares, error)
 	// SharesOf reads up to limit of the shares that a person made or receives, ended or not, the newest first.
 	SharesOf(ctx context.Context, tenant, person string, limit int) ([]Share, error)
-	// MakeShare keeps a share from the store's now on, and gives it its id. ErrRefused where it is none (see Share.Check), or
-	// where the maker has MaxOpen already. With it the approvals that let it through are used up, which are the maker's
-	// requests of these ids: ErrRefused, and nothing is done, where one of them cannot be.
+	// MakeShare keeps a share from the store's now on, and gives it its id. ErrRefused where it is none (see Share.Check),
+	// where maker or recipient have no account in use, or where the maker has MaxOpen already. With it the approvals that let
+	// it through are used up, which are the maker's requests of these ids: ErrRefused, and nothing is done, where one of them
+	// cannot be.
 	MakeShare(ctx context.Context, tenant string, share Share, approvals []string) (Share, error)
 	// EndShare ends a share at the store's now. ErrNotFound where there is none of that id that is live.
 	EndShare(ctx context.Context, tenant, id, by string) error
@@ -34,8 +35,9 @@ type Runtime interface {
 	Requests(ctx context.Context, tenant string, ids []string) ([]Request, error)
 	// RequestsOf reads up to limit of a subject's requests, in any state, the newest first.
 	RequestsOf(ctx context.Context, tenant, subject string, limit int) ([]Request, error)
-	// OpenRequests reads up to limit of those that wait for answers or to be used, the oldest first.
-	OpenRequests(ctx context.Context, tenant string, limit int) ([]Request, error)
+	// OpenRequests reads up to limit of those that wait for answers or to be used, in the order of their places, from after
+	// one; the zero place is the beginning.
+	OpenRequests(ctx context.Context, tenant string, after Place, limit int) ([]Request, error)
 	// Answer adds a person's answer to an open request. ErrNotFound where there is none of that id, and where it is the
 	// person's own, was answered by the person already, or by anybody with no.
 	Answer(ctx context.Context, tenant, id string, answer Answer) error
@@ -96,6 +98,10 @@ func (s Share) Check(now schedule.Instant) error {
 	return checkNames(append(slices.Concat(s.Actions, s.OnlyFields), s.Maker, s.Recipient, s.Object, s.Record, s.Reason))
 }
 
+// ErrNoAccount says that a share cannot be made because its maker or its recipient have no account in use, whatever a
+// policy said that is a moment older.
+var ErrNoAccount = fmt.Errorf("%w: the maker or the recipient of the share has no account in use", ErrRefused)
+
 // ErrSpent says that a share cannot be made because an approval that it counts on cannot be used up.
 var ErrSpent = fmt.Errorf("%w: an approval that lets the share through was used up, has ended, or is not the maker's; ask anew", ErrRefused)
 
@@ -111,6 +117,15 @@ type Request struct {
 	UsedAt  schedule.Instant
 	Answers []Answer
 }
+
+// Place is where a request stands among others: the oldest first.
+type Place struct {
+	At schedule.Instant
+	ID string
+}
+
+// Place is where the request stands.
+func (r Request) Place() Place { return Place{r.Window.NotBefore, r.ID} }
 
 // Operation is what an approval is about. It fits a question that is about just that, of no more rows and fields.
 type Operation struct {

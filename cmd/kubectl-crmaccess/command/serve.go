@@ -81,6 +81,7 @@ func runServe(ctx context.Context, env *Environment, o *serveOptions) (err error
 type manifestSource struct {
 	env      *Environment
 	policies map[string]*access.Policy
+	accounts map[string][]access.UserFact
 	records  map[string]map[string]map[string]*access.Record // by tenant, object and id
 }
 
@@ -100,7 +101,10 @@ func newManifestSource(o *serveOptions, env *Environment) (*manifestSource, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &manifestSource{env: env, policies: make(map[string]*access.Policy), records: make(map[string]map[string]map[string]*access.Record)}
+	s := &manifestSource{
+		env: env, policies: make(map[string]*access.Policy), accounts: make(map[string][]access.UserFact),
+		records: make(map[string]map[string]map[string]*access.Record),
+	}
 	for name := range tree.Tenants {
 		if name == "" && len(tree.Tenants) > 1 {
 			continue // part of each of the others
@@ -112,7 +116,8 @@ func newManifestSource(o *serveOptions, env *Environment) (*manifestSource, erro
 		if name == "" {
 			name = "default" // where kubectl would put them
 		}
-		s.policies[name] = access.NewPolicy(access.Resolve(tenant.Declarations).Facts)
+		facts := access.Resolve(tenant.Declarations).Facts
+		s.policies[name], s.accounts[name] = access.NewPolicy(facts), facts.Users
 		s.records[name] = book.all(tenant.Declarations.ObjectTypes, env.Err)
 	}
 	return s, nil

@@ -35,12 +35,26 @@ func newRehearsal(ctx context.Context, source *manifestSource) (*rehearsal, erro
 	}
 	r := &rehearsal{manifestSource: source, store: &memory{Store: s}, shared: make(map[string]*access.Policy)}
 	for _, tenant := range source.Tenants() {
-		if _, err := s.Claim(ctx, tenant, store.Owner{Cluster: "manifests", Namespace: tenant}, ""); err != nil {
+		if err := keepAccounts(ctx, s, tenant, source.accounts[tenant]); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
 	r.log = decisionapi.NewDecisionLog(decisionapi.LogOptions{Facts: r, SampleReads: 1, Log: logr.Discard()})
 	return r, nil
+}
+
+// keepAccounts makes a tenant with its accounts: a store keeps no share of anybody else's.
+func keepAccounts(ctx context.Context, s store.Store, tenant string, accounts []access.UserFact) error {
+	claimed, err := s.Claim(ctx, tenant, store.Owner{Cluster: "manifests", Namespace: tenant}, "")
+	if err != nil {
+		return err
+	}
+	rows, err := store.Encode(access.Facts{Users: accounts})
+	if err != nil {
+		return err
+	}
+	_, err = s.Commit(ctx, store.Commit{Expect: claimed, Changes: store.Diff(nil, store.Index(rows)), Cause: "serve"})
+	return err
 }
 
 // close logs the last decisions for nobody: it ends what writes them.

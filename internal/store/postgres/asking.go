@@ -42,7 +42,8 @@ FROM crm_access.request AS r `
 	whereOpen = `
 WHERE r.tenant = $1 AND r.not_after > (SELECT now FROM crm_access.clock) AND r.used_at IS NULL AND NOT EXISTS (
     SELECT FROM crm_access.answer AS a WHERE a.tenant = r.tenant AND a.request = r.id AND NOT a.approves)
-ORDER BY r.not_before, r.id LIMIT $2`
+    AND (r.not_before, r.id COLLATE "C") > ($2, $3)
+ORDER BY r.not_before, r.id COLLATE "C" LIMIT $4`
 
 	// The request's row is locked, so that of two answers at once the second sees the first.
 	lockOpen = `
@@ -103,8 +104,8 @@ func (s *db) RequestsOf(ctx context.Context, tenant, subject string, limit int) 
 }
 
 // OpenRequests is Runtime.OpenRequests.
-func (s *db) OpenRequests(ctx context.Context, tenant string, limit int) ([]store.Request, error) {
-	return s.requests(ctx, selectRequests+whereOpen, tenant, limit)
+func (s *db) OpenRequests(ctx context.Context, tenant string, after store.Place, limit int) ([]store.Request, error) {
+	return s.requests(ctx, selectRequests+whereOpen, tenant, after.At.Time(), after.ID, limit)
 }
 
 func (s *db) requests(ctx context.Context, query string, args ...any) ([]store.Request, error) {

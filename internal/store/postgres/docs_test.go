@@ -55,6 +55,7 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	server.Psql(t, admin, "-- After"+second)
 	now := schedule.Instant(1_700_000_000)
 	oneGrant(t, s, schedule.Window{NotBefore: now, NotAfter: schedule.Forever})
+	accounts(t, s, "tang-yue")
 	if got := server.Psql(t, reader, `SELECT user_name, owner_name FROM crm_access.live_grants`); got != "li-ting|grant-00000" {
 		t.Errorf("the reader sees %q", got)
 	}
@@ -120,6 +121,28 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	server.Psql(t, admin, `DELETE FROM crm_access.schema_version`)
 	if _, err := postgres.Open(t.Context(), operator); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "42501") {
 		t.Errorf("a migration by the strict operator: got %v, want ErrSchema (42501)", err)
+	}
+}
+
+// accounts gives people accounts in use.
+func accounts(t *testing.T, s store.Store, people ...string) {
+	t.Helper()
+	var facts access.Facts
+	for _, person := range people {
+		facts.Users = append(facts.Users, access.UserFact{
+			Owner: access.Ref{Kind: access.KindUser, Name: person}, User: person, Type: access.UserEmployee, State: access.StateActive,
+		})
+	}
+	rows, err := store.Encode(facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := s.Tenant(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(t.Context(), store.Commit{Expect: held, Changes: store.Diff(nil, store.Index(rows)), Cause: "pass"}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -21,6 +21,9 @@ INSERT INTO crm_access.runtime AS r (tenant, version) SELECT name, 1 FROM crm_ac
 ON CONFLICT (tenant) DO UPDATE SET version = r.version + 1
 RETURNING version, (SELECT now FROM crm_access.clock)`
 
+	countActive = `
+SELECT count(DISTINCT user_name) FROM crm_access.crm_user WHERE tenant = $1 AND user_name = ANY($2) AND state = 'Active'`
+
 	makeShare = `
 INSERT INTO crm_access.share (tenant, id, maker, recipient, object, record_id, actions, level, restricted, only_fields, reason,
     not_before, not_after)
@@ -107,6 +110,9 @@ func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share, ap
 		if err := share.Check(now); err != nil {
 			return err
 		}
+		if err := inUse(ctx, tx, tenant, share.Maker, share.Recipient); err != nil {
+			return err
+		}
 		if used, err := useUp(ctx, tx, tenant, approvals, share.Maker); err != nil || used != int64(len(approvals)) {
 			return cmp.Or(err, store.ErrSpent)
 		}
@@ -122,6 +128,19 @@ func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share, ap
 		return store.Share{}, err
 	}
 	return share, nil
+}
+
+// inUse says whether each of these accounts is: ErrNoAccount. Who ends an account holds the run-time row as who makes a share
+// does: either this sees the end, or the end sees the share.
+func inUse(ctx context.Context, tx pgx.Tx, tenant string, people ...string) error {
+	var active int
+	if err := tx.QueryRow(ctx, countActive, tenant, people).Scan(&active); err != nil {
+		return mapError(ctx, err)
+	}
+	if active < len(people) {
+		return store.ErrNoAccount
+	}
+	return nil
 }
 
 // EndShare is Runtime.EndShare.

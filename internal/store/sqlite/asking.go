@@ -31,7 +31,8 @@ FROM request AS r `
 	whereOpen = `
 WHERE r.tenant = ?1 AND r.not_after > (SELECT now FROM clock) AND r.used_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM answer AS a WHERE a.tenant = r.tenant AND a.request = r.id AND NOT a.approves)
-ORDER BY r.not_before, r.id LIMIT ?2`
+    AND (r.not_before, r.id) > (?2, ?3)
+ORDER BY r.not_before, r.id LIMIT ?4`
 
 	addAnswer = `
 INSERT INTO answer (tenant, request, approver, approves, comment, at)
@@ -85,8 +86,8 @@ func (s *db) RequestsOf(ctx context.Context, tenant, subject string, limit int) 
 }
 
 // OpenRequests is Runtime.OpenRequests.
-func (s *db) OpenRequests(ctx context.Context, tenant string, limit int) ([]store.Request, error) {
-	return list(ctx, s.read, scanRequest, selectRequests+whereOpen, tenant, limit)
+func (s *db) OpenRequests(ctx context.Context, tenant string, after store.Place, limit int) ([]store.Request, error) {
+	return list(ctx, s.read, scanRequest, selectRequests+whereOpen, tenant, after.At.String(), after.ID, limit)
 }
 
 func scanRequest(rows *sql.Rows) (store.Request, error) {

@@ -15,6 +15,9 @@ const (
 	raiseRuntime = `
 INSERT INTO runtime (tenant, version) VALUES (?1, 1) ON CONFLICT (tenant) DO UPDATE SET version = runtime.version + 1`
 
+	countActive = `
+SELECT count(DISTINCT user_name) FROM crm_user WHERE tenant = ?1 AND user_name IN (SELECT value FROM json_each(?2)) AND state = 'Active'`
+
 	makeShare = `
 INSERT INTO share (tenant, id, maker, recipient, object, record_id, actions, level, restricted, only_fields, reason, not_before, not_after)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
@@ -89,6 +92,9 @@ func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share, ap
 		if err := share.Check(now); err != nil {
 			return false, err
 		}
+		if err := tx.inUse(ctx, tenant, share.Maker, share.Recipient); err != nil {
+			return false, err
+		}
 		if used, err := tx.changed(ctx, useRequests, tenant, texts(approvals), share.Maker, now.String()); err != nil || used != int64(len(approvals)) {
 			return false, cmp.Or(err, store.ErrSpent)
 		}
@@ -107,6 +113,18 @@ func (s *db) MakeShare(ctx context.Context, tenant string, share store.Share, ap
 		return store.Share{}, err
 	}
 	return share, nil
+}
+
+// inUse says whether each of these accounts is: ErrNoAccount.
+func (t *transaction) inUse(ctx context.Context, tenant string, people ...string) error {
+	var active int
+	if err := t.tx.QueryRowContext(ctx, countActive, tenant, texts(people)).Scan(&active); err != nil {
+		return mapError(ctx, err)
+	}
+	if active < len(people) {
+		return store.ErrNoAccount
+	}
+	return nil
 }
 
 // EndShare is Runtime.EndShare.

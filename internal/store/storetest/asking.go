@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -53,7 +54,7 @@ func request(t *testing.T, s store.Store, id string) store.Request {
 // open says which requests wait.
 func open(t *testing.T, s store.Store) []string {
 	t.Helper()
-	read, err := s.OpenRequests(t.Context(), tenant, 100)
+	read, err := s.OpenRequests(t.Context(), tenant, store.Place{}, 100)
 	if err != nil {
 		t.Fatalf("open requests: %v", err)
 	}
@@ -106,6 +107,40 @@ var asking = []test{
 		}
 		if of, err := l.RequestsOf(t.Context(), tenant, "tang-yue", 10); err != nil || len(of) != 0 {
 			t.Errorf("tang-yue's: %d, %v", len(of), err)
+		}
+	}},
+	{"open requests come in pages, each once, also where many were asked in one second", func(t *testing.T, h Harness) {
+		l, other := lead(t, h, tenant), lead(t, h, "qingyun")
+		at := still(t, h, l)
+		var want, got []string
+		for i := range schedule.Instant(9) {
+			h.Advance(t, tenant, at+i/4)
+			r := requestUntil(at + day)
+			r.Subject = fmt.Sprintf("person-%d", i)
+			want = append(want, ask(t, l, r).ID)
+		}
+		if _, err := other.Ask(t.Context(), "qingyun", requestUntil(other.now(t)+day)); err != nil {
+			t.Fatal(err)
+		}
+		for after := (store.Place{}); ; {
+			page, err := l.OpenRequests(t.Context(), tenant, after, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			for _, r := range page {
+				if place := r.Place(); place.At < after.At || place.At == after.At && place.ID <= after.ID {
+					t.Fatalf("%v comes after %v", place, after)
+				}
+				after = r.Place()
+				got = append(got, r.ID)
+			}
+		}
+		slices.Sort(want)
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("pages of %v, want %v", got, want)
 		}
 	}},
 	{"answers are kept in their order with who gave them, and a no closes the request", func(t *testing.T, h Harness) {

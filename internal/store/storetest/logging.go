@@ -108,7 +108,7 @@ var logging = []test{
 		}
 	}},
 	{"what ended and what was logged is forgotten after its time, and not a second before", func(t *testing.T, h Harness) {
-		l, other := lead(t, h, tenant), lead(t, h, "qingyun")
+		l, other := staffed(t, h, tenant), lead(t, h, "qingyun")
 		at := still(t, h, l)
 		makeShare(t, l, shareUntil(at+10))
 		makeShare(t, l, shareUntil(at+31*day))

@@ -23,6 +23,17 @@ func shareUntil(end schedule.Instant) store.Share {
 	}}
 }
 
+// staffed is a tenant in which those who share have accounts.
+func staffed(t *testing.T, h Harness, name string, others ...string) *leader {
+	t.Helper()
+	l, rows := lead(t, h, name), map[store.RowID]string{}
+	for _, person := range append([]string{"li-ting", "tang-yue", "chen-mo"}, others...) {
+		rows = with(rows, rowsOf(t, user(person)))
+	}
+	l.commit(t, rows)
+	return l
+}
+
 func makeShare(t *testing.T, s store.Store, share store.Share) store.Share {
 	t.Helper()
 	made, err := s.MakeShare(t.Context(), tenant, share, nil)
@@ -55,7 +66,7 @@ func ids(list []access.ShareFact) []string {
 
 var sharing = []test{
 	{"a share is read as it was made, from the store's now on", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
+		l := staffed(t, h, tenant)
 		at := still(t, h, l)
 		all := shareUntil(at + day)
 		all.Restricted, all.OnlyFields = false, nil
@@ -81,7 +92,7 @@ var sharing = []test{
 		}
 	}},
 	{"every change of the shares is another version, and a share that ends by itself is none", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
+		l := staffed(t, h, tenant)
 		at := still(t, h, l)
 		seen := []int64{shares(t, l).Version}
 		moved := func(what string) {
@@ -106,7 +117,7 @@ var sharing = []test{
 		}
 	}},
 	{"a share ends at its end, and at once where it is ended early", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
+		l := staffed(t, h, tenant)
 		at := still(t, h, l)
 		early, late := makeShare(t, l, shareUntil(at+60)), makeShare(t, l, shareUntil(at+60))
 		h.Advance(t, tenant, at+10)
@@ -140,7 +151,7 @@ var sharing = []test{
 		}
 	}},
 	{"what has ended is not ended again, and what is not there is not found", func(t *testing.T, h Harness) {
-		l, other := lead(t, h, tenant), lead(t, h, "qingyun")
+		l, other := staffed(t, h, tenant), staffed(t, h, "qingyun")
 		at := still(t, h, l)
 		share := makeShare(t, l, shareUntil(at+60))
 		if err := other.EndShare(t.Context(), "qingyun", share.ID, "li-ting"); !errors.Is(err, store.ErrNotFound) {
@@ -159,7 +170,7 @@ var sharing = []test{
 		}
 	}},
 	{"what is no share is refused, and writes nothing", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
+		l := staffed(t, h, tenant)
 		at := still(t, h, l)
 		bad := map[string]func(*store.Share){
 			"no maker":              func(s *store.Share) { s.Maker = "" },
@@ -189,7 +200,7 @@ var sharing = []test{
 		}
 	}},
 	{"a share uses up the approvals that it counts on, each once, or is not made", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
+		l := staffed(t, h, tenant)
 		at := still(t, h, l)
 		approved, second, unanswered, refused, late := ask(t, l, requestUntil(at+60)), ask(t, l, requestUntil(at+60)), ask(t, l, requestUntil(at+60)), ask(t, l, requestUntil(at+60)), ask(t, l, requestUntil(at+1))
 		of := requestUntil(at + 60)
@@ -227,7 +238,7 @@ var sharing = []test{
 		}
 	}},
 	{"hostile names are shared like others", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
+		l := staffed(t, h, tenant, hostile...)
 		at := still(t, h, l)
 		for i, s := range hostile {
 			if s == "" {
@@ -242,7 +253,7 @@ var sharing = []test{
 		}
 	}},
 	{"a maker has so many live shares and no more", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
+		l := staffed(t, h, tenant)
 		at := still(t, h, l)
 		first := makeShare(t, l, shareUntil(at+60))
 		for range store.MaxOpen - 1 {
@@ -260,14 +271,18 @@ var sharing = []test{
 		makeShare(t, l, shareUntil(at+60))
 	}},
 	{"shares made at once on two handles are all there, each with a version of its own", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
+		people := make([]string, 20)
+		for i := range people {
+			people[i] = fmt.Sprint("user-", i)
+		}
+		l := staffed(t, h, tenant, people...)
 		at := still(t, h, l)
 		handles := []store.Store{l, h.Open(t)}
 		var all sync.WaitGroup
-		for i := range 20 {
+		for i, person := range people {
 			all.Go(func() {
 				share := shareUntil(at + 60)
-				share.Recipient = fmt.Sprint("user-", i)
+				share.Recipient = person
 				if _, err := handles[i%2].MakeShare(context.Background(), tenant, share, nil); err != nil {
 					t.Errorf("make a share: %v", err)
 				}
@@ -279,15 +294,16 @@ var sharing = []test{
 		}
 	}},
 	{"shares are no part of the content, and make no commit stale", func(t *testing.T, h Harness) {
-		l := lead(t, h, tenant)
-		commit := l.write(organisation(t))
+		l := staffed(t, h, tenant)
+		rows := with(organisation(t), l.held)
+		commit := l.write(rows)
 		makeShare(t, h.Open(t), shareUntil(l.now(t)+60))
 		if _, err := l.Commit(t.Context(), commit); err != nil {
 			t.Fatalf("commit after a share: %v", err)
 		}
 		l.load(t)
-		sameRows(t, l.held, organisation(t))
-		if l.tenant.Tampered != 0 || len(l.ledger(t)) != 1 {
+		sameRows(t, l.held, rows)
+		if l.tenant.Tampered != 0 || len(l.ledger(t)) != 2 {
 			t.Errorf("tampered %d, %d ledger entries", l.tenant.Tampered, len(l.ledger(t)))
 		}
 		l.commit(t, with(rowsOf(t, user("li-ting")), rowsOf(t, user("tang-yue"))))
@@ -358,6 +374,39 @@ var sharing = []test{
 			l.commit(t, is)
 			if got := live(); !slices.Equal(got, []string{"tang-yue to chen-mo"}) {
 				t.Errorf("%s, and comes again: %v are live", what, got)
+			}
+		}
+	}},
+	{"nobody shares, and nobody is shared with, who has no account in use", func(t *testing.T, h Harness) {
+		for what, users := range map[string]map[string]access.UserState{
+			"there are none":             {},
+			"there is no recipient":      {"li-ting": access.StateActive},
+			"there is no maker":          {"tang-yue": access.StateActive},
+			"the maker is suspended":     {"li-ting": access.StateSuspended, "tang-yue": access.StateActive},
+			"the recipient has left":     {"li-ting": access.StateActive, "tang-yue": access.StateDeparted},
+			"others alone have accounts": {"chen-mo": access.StateActive, "wang-lei": access.StateActive},
+		} {
+			name := "tenant where " + what
+			l := lead(t, h, name)
+			rows := map[store.RowID]string{}
+			for person, state := range users {
+				facts := user(person)
+				facts.Users[0].State = state
+				rows = with(rows, rowsOf(t, facts))
+			}
+			l.commit(t, rows)
+			asked, err := l.Ask(t.Context(), name, requestUntil(l.now(t)+60))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Answer(t.Context(), name, asked.ID, store.Answer{Approver: "wang-lei", Approves: true}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.MakeShare(t.Context(), name, shareUntil(l.now(t)+60), []string{asked.ID}); !errors.Is(err, store.ErrNoAccount) {
+				t.Errorf("%s: got %v, want ErrNoAccount", what, err)
+			}
+			if read, err := l.Requests(t.Context(), name, []string{asked.ID}); err != nil || read[0].UsedAt != schedule.Forever {
+				t.Errorf("%s: the approval is used up for nothing: %v, %v", what, read, err)
 			}
 		}
 	}},
