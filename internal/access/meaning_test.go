@@ -113,3 +113,10 @@ func TestALoginNamesItsOnlyUser(t *testing.T) {
 		}
 	}
 }
+
+func TestAnObjectThatNobodyDeclaresCanBeAskedAbout(t *testing.T) {
+	m := NewPolicy(Facts{}).Module("invoice")
+	if m.Enabled() || len(m.Actions())+len(m.Fields()) > 0 || m.Class("amount") != ClassUnset || m.Ceiling("amount") != LevelEdit || len(m.Decides()) > 0 {
+		t.Errorf("it is there: %v, with %v and %v", m.Enabled(), m.Actions(), m.Fields())
+	}
+}

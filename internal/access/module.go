@@ -16,10 +16,13 @@ type Module struct {
 func (p *Policy) Module(name string) Module {
 	id, known := p.objectIDs.find(name)
 	if !known {
-		return Module{policy: p, object: &object{parent: none}}
+		return Module{policy: p, object: &undeclared}
 	}
 	return Module{policy: p, object: &p.objects[id]}
 }
+
+// undeclared is the object that nobody declares. It has no fields and no actions, and can be asked about any.
+var undeclared = object{parent: none, actions: newNames(nil), fields: newNames(nil)}
 
 // Enabled says whether anything can be done to the object.
 func (m Module) Enabled() bool { return m.object.enabled }

@@ -90,6 +90,24 @@ func TestPlanSaysWhoGains(t *testing.T) {
 	}
 }
 
+func TestAnObjectThatIsNewOrGoneIsToldWithItsFields(t *testing.T) {
+	invoices := planHeader + "kind: ObjectType\nmetadata: {name: invoice, namespace: huayue}\nspec: {actions: [read], fields: [{name: amount, class: restricted}]}\n" +
+		"---\n" + planHeader + "kind: Role\nmetadata: {name: clerk, namespace: huayue}\nspec: {grants: [{object: invoice, actions: [read], scopes: [own], fields: [{field: amount, level: read}]}]}\n" +
+		"---\n" + planHeader + "kind: UserBinding\nmetadata: {name: clerks, namespace: huayue}\nspec: {subjects: [{user: li-ting}], roles: [clerk]}\n"
+	h := newHistory(t, map[string]string{"a.yaml": company})
+	h.commit(map[string]string{"invoices.yaml": invoices})
+	for sign, args := range map[string][]string{"+ gains": {"--base", "HEAD~1"}, "- loses": {"--base", "HEAD^{tree}", "--head", "HEAD~1"}} {
+		if r := h.plan(args...); r.code != 2 || !strings.Contains(r.out, sign) || !strings.Contains(r.out, "invoice: read; fields to read (restricted): amount") {
+			t.Errorf("exit code %d:\n%s%s", r.code, r.out, r.err)
+		}
+	}
+	whole := newHistory(t, map[string]string{"readme": "nothing yet"})
+	whole.commit(map[string]string{"a.yaml": company, "invoices.yaml": invoices})
+	if r := whole.plan("--base", "HEAD~1"); r.code != 2 || !strings.Contains(r.out, "fields to read (restricted): amount") {
+		t.Errorf("of a tenant that is new: exit code %d:\n%s%s", r.code, r.out, r.err)
+	}
+}
+
 func TestFilesThatMoveChangeNobodysAccess(t *testing.T) {
 	h := newHistory(t, map[string]string{"a.yaml": company, "roles/rep.yaml": rep, "b.yaml": binding})
 	h.commit(map[string]string{"a.yaml": "", "roles/rep.yaml": "", "b.yaml": "", "all/z.yml": binding + "---\n# moved\n" + rep, "all/company.yaml": company})
