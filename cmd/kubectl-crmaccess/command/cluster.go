@@ -61,6 +61,7 @@ func (f *clusterFlags) connect() (*cluster, error) {
 			return nil, fmt.Errorf("read the kubeconfig: %w", err)
 		}
 	}
+	config.QPS, config.Burst = 50, 300 // as kubectl's: client-go's own are for controllers, and make whoever reads pages wait
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", config.Host, err)
@@ -153,16 +154,13 @@ func (c *cluster) read(ctx context.Context, notes io.Writer) (*declared, error) 
 	}
 	d := &declared{names: make(map[access.Ref]bool)}
 	for _, k := range declaringKinds {
-		list, err := c.resource(k.resource).List(ctx, metav1.ListOptions{})
-		if apierrors.IsForbidden(err) {
-			return nil, fmt.Errorf("%w\nwhat access comes to is seen from all declarations: ask for the role crm-access-operator-viewer in namespace %s", err, c.namespace)
-		}
+		objects, err := c.list(ctx, k)
 		if err != nil {
-			return nil, fmt.Errorf("list %s of namespace %s on %s: %w", k.qualified(), c.namespace, c.config.Host, err)
+			return nil, err
 		}
-		for i := range list.Items {
-			d.names[access.Ref{Kind: k.kind, Name: list.Items[i].GetName()}] = true
-			object, err := typed(scheme, k.kind, &list.Items[i])
+		for i := range objects {
+			d.names[access.Ref{Kind: k.kind, Name: objects[i].GetName()}] = true
+			object, err := typed(scheme, k.kind, &objects[i])
 			if err != nil {
 				return nil, err
 			}
@@ -175,6 +173,34 @@ func (c *cluster) read(ctx context.Context, notes io.Writer) (*declared, error) 
 		}
 	}
 	return d, nil
+}
+
+// pageSize is how many objects are asked for at once, as kubectl does.
+const pageSize = 500
+
+// list lists every object of a kind. All pages are of one state; where the server has forgotten that state before the last
+// page, the list is had anew and whole.
+func (c *cluster) list(ctx context.Context, k kindNames) ([]unstructured.Unstructured, error) {
+	var objects []unstructured.Unstructured
+	options := metav1.ListOptions{Limit: pageSize}
+	for {
+		page, err := c.resource(k.resource).List(ctx, options)
+		switch {
+		case apierrors.IsResourceExpired(err) && options.Continue != "":
+			objects, options = nil, metav1.ListOptions{}
+			continue
+		case apierrors.IsForbidden(err):
+			return nil, fmt.Errorf("%w\nwhat access comes to is seen from all declarations: ask for the role crm-access-operator-viewer in namespace %s", err, c.namespace)
+		case apierrors.IsNotFound(err):
+			return nil, fmt.Errorf("list %s on %s: %w\nthe cluster does not serve the kind: is crm-access-operator of this version installed there?", k.qualified(), c.config.Host, err)
+		case err != nil:
+			return nil, fmt.Errorf("list %s of namespace %s on %s: %w", k.qualified(), c.namespace, c.config.Host, err)
+		}
+		objects = append(objects, page.Items...)
+		if options.Continue = page.GetContinue(); options.Continue == "" {
+			return objects, nil
+		}
+	}
 }
 
 func typed(scheme *runtime.Scheme, kind access.Kind, object *unstructured.Unstructured) (v1alpha1.Object, error) {

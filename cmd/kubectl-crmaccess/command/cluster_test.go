@@ -178,8 +178,13 @@ func (l *live) kubeconfig(t *testing.T, who *clientcmdapi.AuthInfo) string {
 	if !strings.Contains(server, "://") {
 		server = "https://" + server
 	}
+	return l.kubeconfigOf(t, server, l.Config.CAData, who)
+}
+
+func (l *live) kubeconfigOf(t *testing.T, server string, authority []byte, who *clientcmdapi.AuthInfo) string {
+	t.Helper()
 	config := clientcmdapi.NewConfig()
-	config.Clusters["c"] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: l.Config.CAData}
+	config.Clusters["c"] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: authority}
 	config.AuthInfos["u"] = who
 	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
 	config.CurrentContext = "x"

@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 
-	"github.com/crmaccess/crm-access-operator/internal/access"
 	"github.com/crmaccess/crm-access-operator/internal/manifest"
 	"github.com/crmaccess/crm-access-operator/internal/plan"
 	"github.com/crmaccess/crm-access-operator/internal/source"
@@ -213,34 +211,6 @@ func (o *openStates) oneTenant(base, head *manifest.Tree, namespace string) (map
 		states.head = plannedState(after, o.head)
 	}
 	return map[string]statesOf{namespace: states}, nil
-}
-
-// againstCluster compares a namespace of a cluster with what head declares for it.
-func (o *openStates) againstCluster(ctx context.Context, env *Environment, head *manifest.Tree) (map[string]statesOf, error) {
-	tellNotes(env, &manifest.Tree{}, head)
-	after, err := chooseTenant(head, o.head.Name, o.cluster.namespace)
-	if err != nil {
-		return nil, err
-	}
-	declared, err := o.cluster.read(ctx, env.Err)
-	if err != nil {
-		return nil, err
-	}
-	states := statesOf{base: plan.State{Declarations: declared.Declarations}, head: plannedState(after, o.head)}
-	states.head.Declarations.Approvals = withStanding(states.head.Declarations.Approvals, declared.Declarations.Approvals)
-	return map[string]statesOf{o.cluster.namespace: states}, nil
-}
-
-// withStanding are the approvals of head, and those of the cluster besides: they are made there, and applying head leaves
-// them as they are. Without them all that was approved would look as if it ended.
-func withStanding(head, cluster []*access.Approval) []*access.Approval {
-	approvals := slices.Clone(head)
-	for _, a := range cluster {
-		if !slices.ContainsFunc(head, func(other *access.Approval) bool { return other.Name == a.Name }) {
-			approvals = append(approvals, a)
-		}
-	}
-	return approvals
 }
 
 // baseName is how the plan calls what head is compared with.
