@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -123,5 +124,45 @@ func TestTheMutantsOfThisRepositoryAreReadable(t *testing.T) {
 			t.Errorf("two mutants take out %q", m.Rule)
 		}
 		seen[m.Rule] = true
+		text, err := os.ReadFile(filepath.Join("..", "..", m.File))
+		if err != nil {
+			t.Errorf("%q: %v", m.Rule, err)
+		} else if n := strings.Count(string(text), m.Find); n != 1 {
+			t.Errorf("%q: what is taken out stands %d times in %s", m.Rule, n, m.File)
+		}
+	}
+}
+
+// definition is the beginning of a function or view in a migration.
+var definition = regexp.MustCompile(`(?m)^CREATE (?:OR REPLACE )?(?:FUNCTION|VIEW) (crm_access\.\w+)`)
+
+// A later migration replaces a function whole: a rule that is taken out of its older form is missed by nobody.
+func TestAMutantOfSQLStandsInTheLastFormOfItsFunction(t *testing.T) {
+	all, err := read("mutants.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join("..", "..", "internal", "store", "postgres", "migrations", "*.sql"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	texts, last := make(map[string]string), make(map[string]string)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[filepath.Base(file)] = string(text)
+		for _, m := range definition.FindAllStringSubmatch(string(text), -1) {
+			last[m[1]] = filepath.Base(file)
+		}
+	}
+	for _, m := range all {
+		file := filepath.Base(m.File)
+		before, _, _ := strings.Cut(texts[file], m.Find)
+		if begun := definition.FindAllStringSubmatch(before, -1); len(begun) > 0 && last[begun[len(begun)-1][1]] != file {
+			of := begun[len(begun)-1][1]
+			t.Errorf("%q is taken out of %s in %s, which %s replaces", m.Rule, of, file, last[of])
+		}
 	}
 }

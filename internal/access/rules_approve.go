@@ -81,10 +81,10 @@ func (q *question) approved(rules []*guard) bool {
 	return m.all(len(rules))
 }
 
-// parties are those for whom an approval is: the user and, where only shares cover the action, their makers, who would
-// else have others do with the record what they may not do unapproved.
+// parties are those for whom an approval is: the user and the makers of the shares without which the answer would be less,
+// who would else have others do with the record what they may not do unapproved.
 func (q *question) parties() []int32 {
-	if !q.policy.received.concern(q.user) || q.widestOwn() != reachNothing {
+	if !q.policy.received.concern(q.user) {
 		return []int32{q.user}
 	}
 	return append([]int32{q.user}, q.makers()...)

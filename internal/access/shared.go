@@ -237,20 +237,60 @@ func (q *question) widestShared() reach {
 	return widestSoFar
 }
 
-// makers are those by whose shares the record is covered with the action, in the order of their names.
+// makers are those without whose shares the answer would be less, in the order of their names: nothing of the user's own
+// covers the record with the action, or gives a field that is asked for as much.
 func (q *question) makers() (makers []int32) {
+	var own gains
+	covered := q.widestOwn() != reachNothing
+	if q.givesFields() {
+		alone := *q
+		alone.gained = gains{}
+		alone.sumHoldings()
+		own = alone.gained
+	}
 	for i := range q.policy.received.shares[q.user] {
 		r := &q.policy.received.shares[q.user][i]
-		if !q.counts(r) || r.actions>>q.action&1 == 0 || slices.Contains(makers, r.maker) {
+		if !q.counts(r) || slices.Contains(makers, r.maker) {
 			continue
 		}
 		var request Request
-		if m := q.asMaker(r.maker, &request); m.widestOwn() != reachNothing {
+		m := q.asMaker(r.maker, &request)
+		if !covered && r.actions>>q.action&1 != 0 && m.widestOwn() != reachNothing || q.raised(&m, r, &own) {
 			makers = append(makers, r.maker)
 		}
 	}
 	slices.SortFunc(makers, func(x, y int32) int { return cmp.Compare(q.policy.users.list[x], q.policy.users.list[y]) })
 	return makers
+}
+
+// givesFields says whether shares can raise what is asked for: of a list they only narrow it.
+func (q *question) givesFields() bool { return q.request.Record != nil && len(q.request.Fields) > 0 }
+
+// raised says whether a field that is asked for has a higher level by a share than by the user's own tuples.
+func (q *question) raised(maker *question, r *receipt, own *gains) bool {
+	if !q.givesFields() {
+		return false
+	}
+	maker.sumHoldings()
+	maker.gained.narrow(r.gains)
+	both := *own
+	both.widen(maker.gained[:q.object.words])
+	return slices.ContainsFunc(q.request.Fields, func(name string) bool {
+		field, known := q.object.fields.find(name)
+		return known && q.shown(&both, field) > q.shown(own, field)
+	})
+}
+
+// shown is the level of a field that an answer would tell.
+func (q *question) shown(g *gains, field int32) Level {
+	level := q.object.level(g, field)
+	if q.object.ceiling != nil {
+		level = min(level, q.object.ceilings[field].level)
+	}
+	if q.request.Action == ActionUnmask && level == LevelMasked {
+		return LevelRead
+	}
+	return level
 }
 
 // shared records a share that covers the request by one of the maker's grants.

@@ -265,6 +265,42 @@ func TestWhoSharesDoesNotApproveWhatIsDoneByIt(t *testing.T) {
 	}
 }
 
+func TestWhoSharesDoesNotApproveWhatIsDoneWithAFieldThatTheShareGives(t *testing.T) {
+	d := officeThatShares()
+	masked := customers(ScopeAll, "read", "update")
+	masked.Fields = []FieldRule{{Field: "phone", Level: LevelMasked}, {Field: "name", Level: LevelEdit}}
+	holding("bob", masked)(&d)
+	whole := customers(ScopeOwn, "read", "update", "share")
+	whole.Fields = []FieldRule{{Field: "phone", Level: LevelEdit}}
+	holding("ann", whole)(&d)
+	ruled(GuardrailRule{Approve: &ApproveRule{Target: on("customer", "update"), By: []Approver{{User: "ann"}, {User: "boss"}}}})(&d)
+	shared := func(level Level, actions ...string) *Policy {
+		return NewPolicy(Resolve(d).Facts).WithShares([]ShareFact{sharing(func(s *ShareFact) { s.Recipient, s.Actions, s.Level = "bob", actions, level })})
+	}
+	for name, c := range map[string]struct {
+		policy *Policy
+		fields []string
+		want   Effect
+	}{
+		"a field that the share alone gives":         {shared(LevelEdit, "read", "update"), []string{"phone"}, NeedsApproval},
+		"beside one of his own":                      {shared(LevelEdit, "read", "update"), []string{"name", "phone"}, NeedsApproval},
+		"a field that he may edit himself":           {shared(LevelEdit, "read", "update"), []string{"name"}, Allow},
+		"no field":                                   {shared(LevelEdit, "read", "update"), nil, Allow},
+		"a share that gives no more than he has":     {shared(LevelMasked, "read", "update"), []string{"name"}, Allow},
+		"a field that neither he nor the share give": {shared(LevelRead, "read"), []string{"phone"}, Deny},
+	} {
+		q := &Request{User: "bob", Action: "update", Object: "customer", Record: &Record{ID: "c-1", Owner: "ann", Department: "east-1"}, Fields: c.fields}
+		q.Context.ApprovedBy = []string{"ann"}
+		if got := c.policy.Decide(0, q, make([]Level, len(c.fields))); got != c.want {
+			t.Errorf("%s, approved by the maker: %s, want %s", name, got, c.want)
+		}
+		q.Context.ApprovedBy = []string{"boss"}
+		if got := c.policy.Decide(0, q, make([]Level, len(c.fields))); c.want != Deny && got != Allow {
+			t.Errorf("%s, approved by somebody else: %s", name, got)
+		}
+	}
+}
+
 // officeThatShares is the office with what sharing needs.
 func officeThatShares() Declarations {
 	d := office()

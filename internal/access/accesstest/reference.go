@@ -69,15 +69,12 @@ func (r Reference) Judge(now schedule.Instant, q *access.Request) Verdict {
 	}
 	levels := make([]access.Level, len(q.Fields)) // 6 fields, before 5: one below edit denies what nobody needs to approve then
 	for i, name := range q.Fields {
-		levels[i] = min(r.fieldLevel(object, *field(object, name), q, covering, answering), r.cap(object, field(object, name)))
+		levels[i] = r.shown(object, *field(object, name), q, covering, answering)
 		if (q.Action == access.ActionUpdate || q.Action == access.ActionCreate) && levels[i] < access.LevelEdit {
 			return deny("field below edit")
 		}
-		if q.Action == access.ActionUnmask && levels[i] == access.LevelMasked {
-			levels[i] = access.LevelRead
-		}
 	}
-	if by := r.unapproved(now, user, object, q, answering); by != "" { // 5 approval
+	if by := r.unapproved(now, user, object, q, covering, answering); by != "" { // 5 approval
 		return Verdict{access.NeedsApproval, make([]access.Level, len(q.Fields)), []string{by}}
 	}
 	v := Verdict{Effect: access.Allow, Levels: levels}
@@ -89,6 +86,15 @@ func (r Reference) Judge(now schedule.Instant, q *access.Request) Verdict {
 		v.By = append(v.By, r.ways(user, object, h.Grant, q.Record)...)
 	}
 	return v
+}
+
+// shown is what an answer tells of a field: not above what guardrails cap it at; unmask shows what is masked.
+func (r Reference) shown(o *access.ObjectType, f access.Field, q *access.Request, covering, answering []held) access.Level {
+	level := min(r.fieldLevel(o, f, q, covering, answering), r.cap(o, &f))
+	if q.Action == access.ActionUnmask && level == access.LevelMasked {
+		return access.LevelRead
+	}
+	return level
 }
 
 // fieldLevel: on a record the widest over all the tuples that cover it; of a list the narrowest over those that answer,

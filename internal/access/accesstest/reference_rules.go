@@ -73,14 +73,14 @@ func (r Reference) cap(object *access.ObjectType, field *access.Field) access.Le
 
 // unapproved names what asks for an approval that the context does not carry; empty where every rule that matches has an
 // approver of its own. It tries every way of sharing the approvers out.
-func (r Reference) unapproved(now schedule.Instant, user *access.User, object *access.ObjectType, q *access.Request, answering []held) string {
+func (r Reference) unapproved(now schedule.Instant, user *access.User, object *access.ObjectType, q *access.Request, covering, answering []held) string {
 	var needs []*access.ApproveRule
 	for _, rule := range r.rules() {
 		if rule.Approve != nil && about(rule.Approve.Target, object, q.Action) && r.asks(rule.Approve.When, object, q, answering) {
 			needs = append(needs, rule.Approve)
 		}
 	}
-	parties := partiesTo(user, answering)
+	parties := r.partiesTo(user, object, q, covering, answering)
 	var share func(needs []*access.ApproveRule, people []string) bool
 	share = func(needs []*access.ApproveRule, people []string) bool {
 		return len(needs) == 0 || slices.ContainsFunc(people, func(person string) bool {
@@ -136,14 +136,27 @@ func (r Reference) widest(object *access.ObjectType, record *access.Record, answ
 	return widest
 }
 
-// partiesTo: the subject and, where nothing of their own answers, whoever shares what does.
-func partiesTo(subject *access.User, answering []held) []*access.User {
+// partiesTo: the subject and whoever shares what answers where nothing of the subject's own does, or what raises a field
+// that is asked for above the level of the subject's own.
+func (r Reference) partiesTo(subject *access.User, object *access.ObjectType, q *access.Request, covering, answering []held) []*access.User {
 	parties := []*access.User{subject}
-	for _, h := range answering {
-		if h.share == nil {
-			return parties[:1]
+	isOwn := func(h held) bool { return h.share == nil }
+	if !slices.ContainsFunc(answering, isOwn) {
+		for _, h := range answering {
+			parties = append(parties, h.by)
 		}
-		parties = append(parties, h.by)
+	}
+	if q.Record == nil {
+		return parties // a share of a list narrows its levels
+	}
+	own := slices.DeleteFunc(slices.Clone(covering), func(h held) bool { return !isOwn(h) })
+	for _, h := range covering {
+		for _, name := range q.Fields {
+			f := *field(object, name)
+			if !isOwn(h) && r.shown(object, f, q, append(slices.Clone(own), h), nil) > r.shown(object, f, q, own, nil) {
+				parties = append(parties, h.by)
+			}
+		}
 	}
 	return parties
 }
