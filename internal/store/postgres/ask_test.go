@@ -379,7 +379,7 @@ WHERE n.nspname = 'crm_access' AND p.prorettype <> 'trigger'::regtype AND has_fu
 	}
 	want := []string{
 		"conditioned_reach_of", "decide", "expects_everything", "explain", "field_levels", "form_of", "forms_of", "integers_of", "is_plain_table",
-		"is_trusted", "last_id", "levels_by", "lowered_by", "masked", "reach_of", "reached", "row_meets", "shown_by", "shown_to_asker", "subject", "subjects_of_rule", "takes_in",
+		"is_trusted", "last_id", "levels_by", "lowered_by", "masked", "reached", "row_meets", "shown_to_asker", "subject", "subjects_of_rule", "takes_in",
 		"use", "uuids_of", "visible",
 	}
 	if !slices.Equal(callable, want) {

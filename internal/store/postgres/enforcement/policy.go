@@ -109,8 +109,11 @@ func (p *Plan) arms(action, conditions, directly string) []string {
 		return fmt.Sprintf("crm_access.reached(%s, %s, %s, %s, %s, %s)", literal(p.Tenant), literal(p.Object.Object), literal(action), conditions, directly, literal(part))
 	}
 	ids, s := p.ids(), &p.Storage
-	arms := []string{fmt.Sprintf("%s BETWEEN (SELECT CASE WHEN %s IS NOT NULL THEN %s END) AND %s", quoted(s.IDColumn), reached("everything"), ids.least,
-		ids.greatest(p.last(action, conditions, directly, "NULL")))}
+	least, greatest := "(SELECT CASE WHEN "+reached("everything")+" IS NOT NULL THEN "+ids.least+" END)", ids.most
+	if greatest == "" { // the last that there is
+		least, greatest = "(SELECT "+ids.least+")", "(SELECT "+p.last(action, conditions, directly, "NULL")+")"
+	}
+	arms := []string{quoted(s.IDColumn) + " BETWEEN " + least + " AND " + greatest}
 	if p.decides() && s.OwnerColumn != "" {
 		arms = append(arms, quoted(s.OwnerColumn)+" = ANY ((SELECT "+reached("owners")+")::text[])")
 	}
@@ -194,7 +197,7 @@ func isText(kind string) bool { return kind == "text" || kind == "varchar" }
 // ids are how the id's type writes what is asked of it.
 type ids struct {
 	least    string
-	most     string
+	most     string // empty where it cannot be written down
 	elements string // a function of the list
 	kind     string // of which it makes a list
 }
@@ -216,14 +219,6 @@ func (p *Plan) ids() ids {
 		return ids{least: "'00000000-0000-0000-0000-000000000000'::uuid", most: "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid", kind: "uuid", elements: "crm_access.uuids_of(%s)"}
 	}
 	return ids{least: "''::text", kind: "text", elements: "%s"}
-}
-
-// greatest is the end of the range of all ids: what can be written down, or else the last that there is.
-func (i ids) greatest(last string) string {
-	if i.most != "" {
-		return i.most
-	}
-	return "(SELECT " + last + ")"
 }
 
 func (p *Plan) last(action, conditions, directly, known string) string {
