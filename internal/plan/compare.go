@@ -55,7 +55,7 @@ func newComparison(base, head State, options Options) *comparison {
 	both.Go(func() { c.base = newSide(base, options) })
 	both.Go(func() { c.head = newSide(head, options) })
 	both.Wait()
-	both.Go(func() { c.changed = changedDeclarations(base.Declarations, head.Declarations) })
+	both.Go(func() { c.changed = changedBetween(base, head) })
 	c.moves = movesBetween(c.base, c.head)
 	both.Wait()
 	return c
@@ -70,6 +70,9 @@ func (c *comparison) side(s state) *side {
 
 func newSide(state State, options Options) *side {
 	s := &side{State: state, Resolution: access.Resolve(state.Declarations)}
+	if state.Stored != nil {
+		s.Facts = *state.Stored
+	}
 	s.Facts = s.Facts.WithoutEnded(options.At)
 	s.users = make(map[string]*access.UserFact, len(s.Facts.Users))
 	for i := range s.Facts.Users {
@@ -110,6 +113,18 @@ func (s *side) module(object string) access.Module { return s.org.Module(object)
 func (s *side) isActive(user string) bool {
 	u := s.users[user]
 	return u != nil && u.State == access.StateActive && u.RevokedBy == ""
+}
+
+// changedBetween are the declarations that rows can come from: those that differ, and those of which a store holds something
+// else than they say.
+func changedBetween(base, head State) map[access.Ref]Verb {
+	changed := changedDeclarations(base.Declarations, head.Declarations)
+	for _, ref := range slices.Concat(base.Strays, head.Strays) {
+		if changed[ref] == "" {
+			changed[ref] = Strayed
+		}
+	}
+	return changed
 }
 
 // changedDeclarations compares what is declared, name by name.

@@ -25,6 +25,10 @@ type State struct {
 	// Locate finds the line of a field of a declaration, such as spec.grants[2].scopes. It may be nil: causes then name
 	// the line of the object.
 	Locate func(object manifest.Source, field string) manifest.Source
+	// Stored, where not nil, is what a permission store holds, in place of what the declarations come to. Strays are the
+	// declarations of which it holds something else than follows from them, since somebody wrote to it.
+	Stored *access.Facts
+	Strays []access.Ref
 }
 
 // Tenant is what changes in one tenant. Every list is in its final order.
@@ -134,7 +138,7 @@ type Path struct {
 // Cause is a declaration whose text differs between the two states, and which the change comes from.
 type Cause struct {
 	Ref access.Ref
-	// Verb is what happened to the declaration: added, removed, changed.
+	// Verb is what happened to the declaration: added, removed, changed, strayed.
 	Verb Verb
 	// Field is the first place in it that differs, such as spec.grants[2].scopes; empty where it was added or removed.
 	Field string
@@ -150,6 +154,8 @@ const (
 	Added   Verb = "added"
 	Removed Verb = "removed"
 	Changed Verb = "changed"
+	// Strayed is a declaration of which a store holds something else than follows from it.
+	Strayed Verb = "strayed"
 )
 
 // Risk is what the rules say of a change.

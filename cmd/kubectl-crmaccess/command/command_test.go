@@ -15,6 +15,7 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/decisionapi"
 	"github.com/crmaccess/crm-access-operator/internal/manifest"
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
+	"github.com/crmaccess/crm-access-operator/internal/store/pgtest"
 	"github.com/crmaccess/crm-access-operator/internal/testenv"
 )
 
@@ -38,7 +39,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m))
 }
 
 const huayue = "config/samples/huayue"

@@ -61,7 +61,8 @@ Exit codes, other than those of the other commands: 0 nobody's access changes, 2
 		Example: `  kubectl crmaccess plan --base main --head HEAD config/samples/huayue
   kubectl crmaccess plan --base-dir before --head-dir after -o markdown
   helm template chart | kubectl crmaccess plan --base-dir rendered --head-dir - --fail-on critical
-  kubectl crmaccess plan --live -n huayue --head-dir config/samples/huayue`,
+  kubectl crmaccess plan --live -n huayue --head-dir config/samples/huayue
+  kubectl crmaccess plan --store postgres -n huayue --head main config/samples/huayue`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return planFailure{usageError(cmd, "want one PATH at most, got %d arguments", len(args))}
@@ -92,6 +93,7 @@ func (o *planOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.baseDir, "base-dir", "", "a folder in place of --base; - is standard input")
 	flags.StringVar(&o.headDir, "head-dir", "", "a folder in place of --head; - is standard input")
 	flags.BoolVar(&o.live, "live", false, "compare with what a namespace of the cluster declares, in place of --base")
+	o.storeFlags.add(flags)
 	flags.StringVarP(&o.repository, "repository", "R", ".", "a folder of the Git repository, from which PATH is taken")
 	o.clusterFlags.add(flags)
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "this tenant alone; manifests without a namespace are part of it")
@@ -172,6 +174,11 @@ func (o *planOptions) draw(ctx context.Context, env *Environment, options plan.O
 	tenants, err := states.read(ctx, env, o.namespace)
 	if err != nil {
 		return nil, err
+	}
+	if states.stored != nil {
+		if options.At, err = states.since(options.At, o.at != ""); err != nil {
+			return nil, err
+		}
 	}
 	p := &plan.Plan{Base: states.baseName(), Head: states.head.Name, At: options.At, Rules: options.Rules}
 	for _, namespace := range slices.Sorted(maps.Keys(tenants)) {

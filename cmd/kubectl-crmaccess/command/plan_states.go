@@ -12,6 +12,7 @@ import (
 	"github.com/crmaccess/crm-access-operator/internal/manifest"
 	"github.com/crmaccess/crm-access-operator/internal/plan"
 	"github.com/crmaccess/crm-access-operator/internal/source"
+	"github.com/crmaccess/crm-access-operator/internal/store"
 )
 
 // stdin is the name of a folder that means standard input.
@@ -24,15 +25,16 @@ type plannedStates struct {
 	live             bool
 	repository, path string
 	clusterFlags
+	storeFlags
 }
 
 // check refuses a command line that names no state, or two for one side.
 func (s *plannedStates) check() error {
-	switch bases := countOf(s.base != "", s.baseDir != "", s.live); {
+	switch bases := countOf(s.base != "", s.baseDir != "", s.live, s.store != ""); {
 	case bases == 0:
-		return errors.New("name what to compare with: --base REV, --base-dir DIR, or --live")
+		return errors.New("name what to compare with: --base REV, --base-dir DIR, --live or --store")
 	case bases > 1:
-		return errors.New("--base, --base-dir and --live exclude one another: name one state to compare with")
+		return errors.New("--base, --base-dir, --live and --store exclude one another: name one state to compare with")
 	case s.head != "" && s.headDir != "":
 		return errors.New("--head and --head-dir exclude each other: name one state with the change")
 	case s.base == "" && s.head == "" && s.headDir == "":
@@ -40,7 +42,7 @@ func (s *plannedStates) check() error {
 	case s.baseDir == stdin && s.headDir == stdin:
 		return errors.New("standard input can be one of the two states, not both")
 	}
-	return nil
+	return s.storeFlags.check()
 }
 
 func countOf(given ...bool) (n int) {
@@ -57,7 +59,10 @@ type openStates struct {
 	base, head *source.Files
 	// cluster is what is declared in place of base's files.
 	cluster *cluster
-	// rules is the state that the risk rules are taken from; nil of a cluster.
+	// store is the permission store whose access is in place of base's files, and stored the tenant row that it was read at.
+	store  *storeFlags
+	stored *store.Tenant
+	// rules is the state that the risk rules are taken from; nil of a cluster or store.
 	rules *source.Files
 }
 
@@ -92,6 +97,9 @@ func (s *plannedStates) openBase(env *Environment, repository *source.Repository
 	case s.live:
 		states.cluster, err = s.connect()
 		return err
+	case s.store != "":
+		states.store = &s.storeFlags
+		return nil
 	case s.baseDir != "":
 		states.base, err = s.folder(env, s.baseDir)
 		states.rules = states.base
@@ -128,7 +136,7 @@ func (o *openStates) oneMayLackThePath(base, head error) error {
 	switch {
 	case head == nil && errors.As(base, &absent):
 		o.base = source.Nothing(absent.State, o.rules)
-	case base == nil && o.cluster == nil && errors.As(head, &absent):
+	case base == nil && o.cluster == nil && o.store == nil && errors.As(head, &absent):
 		o.head = source.Nothing(absent.State, nil)
 	default:
 		return errors.Join(base, head)
@@ -146,10 +154,13 @@ func (o *openStates) read(ctx context.Context, env *Environment, namespace strin
 		return nil, err
 	}
 	head, err := o.head.Load(reader)
-	if o.cluster != nil {
-		if err != nil {
-			return nil, err
-		}
+	switch {
+	case o.cluster == nil && o.store == nil:
+	case err != nil:
+		return nil, err
+	case o.store != nil:
+		return o.againstStore(ctx, env, head, namespace)
+	default:
 		return o.againstCluster(ctx, env, head)
 	}
 	base, baseError := o.base.Load(reader)
@@ -215,6 +226,9 @@ func (o *openStates) oneTenant(base, head *manifest.Tree, namespace string) (map
 
 // baseName is how the plan calls what head is compared with.
 func (o *openStates) baseName() string {
+	if o.stored != nil {
+		return o.storeName()
+	}
 	if o.cluster != nil {
 		return fmt.Sprintf("namespace %s on %s", o.cluster.namespace, o.cluster.config.Host)
 	}

@@ -39,7 +39,7 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	admin := server.Database(t)
 	name := server.Psql(t, admin, `SELECT current_database()`)
 	t.Cleanup(func() {
-		for _, role := range []string{"crm_reader", "crm_decider", "crm_operator", "crm_owner"} {
+		for _, role := range []string{"crm_reader", "crm_decider", "crm_auditor", "crm_operator", "crm_owner"} {
 			server.Psql(t, admin, `DROP OWNED BY `+role+` CASCADE; DROP ROLE `+role)
 		}
 	})
@@ -69,6 +69,7 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 		}
 	}
 	decides(t, server, server.DSN("crm_decider", "choose one more", name))
+	audits(t, server, server.DSN("crm_auditor", "choose the last", name))
 
 	server.Psql(t, admin, snippet(t, "strict"))
 	strict, err := postgres.Open(t.Context(), operator)
@@ -121,6 +122,30 @@ func TestTheDocumentedRolesMayDoTheirWorkAndNoMore(t *testing.T) {
 	server.Psql(t, admin, `DELETE FROM crm_access.schema_version`)
 	if _, err := postgres.Open(t.Context(), operator); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "42501") {
 		t.Errorf("a migration by the strict operator: got %v, want ErrSchema (42501)", err)
+	}
+}
+
+// audits says that a role reads all content, and neither keys nor what people make while the CRM runs.
+func audits(t *testing.T, server *pgtest.Server, dsn string) {
+	t.Helper()
+	s, err := postgres.Attach(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if tenants, err := s.Tenants(t.Context()); err != nil || len(tenants) != 1 {
+		t.Errorf("the auditor sees %d tenants, %v", len(tenants), err)
+	}
+	if content, err := s.Load(t.Context(), tenant); err != nil || len(content.Rows) == 0 {
+		t.Errorf("the auditor reads %d rows, %v", len(content.Rows), err)
+	}
+	for _, statement := range []string{
+		`SELECT FROM crm_access.token_key`, `SELECT FROM crm_access.share`, `SELECT FROM crm_access.decision`, `DELETE FROM crm_access.holder`,
+		`UPDATE crm_access.tenant SET brake = ''`, `CREATE TABLE crm_access.x ()`,
+	} {
+		if _, err := server.TryPsql(dsn, statement); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("auditor: %s: got %v", statement, err)
+		}
 	}
 }
 

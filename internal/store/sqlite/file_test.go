@@ -211,3 +211,39 @@ func TestATableThatIsGoneIsASchemaError(t *testing.T) {
 		t.Errorf("got %v, want ErrSchema", err)
 	}
 }
+
+func TestWhoOnlyReadsMakesNothingAndChangesNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "permissions.db")
+	if _, err := sqlite.Attach(t.Context(), file); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("of a file that is not there: got %v, want ErrUnavailable", err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file was made: %v", err)
+	}
+	s := open(t, file)
+	if _, err := s.Claim(t.Context(), "huayue", owner, ""); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := sqlite.Attach(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if content, err := reader.Load(t.Context(), "huayue"); err != nil || content.Tenant.Name != "huayue" {
+		t.Errorf("reads %v, %v", content.Tenant, err)
+	}
+	if _, err := reader.Claim(t.Context(), "huayue", owner, ""); err == nil {
+		t.Error("whoever only reads has claimed a tenant")
+	}
+	hand, err := sql.Open("sqlite", "file:"+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hand.Close()
+	if _, err := hand.ExecContext(t.Context(), `DELETE FROM schema_version WHERE version > 1`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Attach(t.Context(), file); !errors.Is(err, store.ErrSchema) {
+		t.Errorf("of an older schema: got %v, want ErrSchema", err)
+	}
+}

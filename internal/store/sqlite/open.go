@@ -47,6 +47,37 @@ func Open(ctx context.Context, file string) (store.Store, error) {
 	return s, nil
 }
 
+// Attach opens a store for who only reads: it is there already, has just this program's version, and stays as it is.
+// ErrUnavailable and ErrSchema as Open.
+func Attach(ctx context.Context, file string) (store.Store, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, unopened(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: the database file is not a file", store.ErrUnavailable)
+	}
+	read, err := pool(nameOf(file), 4, url.Values{"mode": {"ro"}, "_query_only": {"true"}})
+	if err != nil {
+		return nil, err
+	}
+	s := &db{write: read, read: read}
+	version, err := schemaVersion(ctx, read)
+	if err == nil && version < len(migrations) {
+		err = fmt.Errorf("%w: it has version %d, this program needs %d: start the operator of this program's version", store.ErrSchema, version, len(migrations))
+	}
+	if err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// nameOf is an opaque path that is escaped whole: a ? or % in a file name stays one.
+func nameOf(file string) string {
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}).String()
+}
+
 func connect(file string) (*db, error) {
 	if file == Memory {
 		memory, err := pool("file::memory:", 1, url.Values{"_txlock": {"immediate"}})
@@ -55,8 +86,7 @@ func connect(file string) (*db, error) {
 	if err := makeFile(file); err != nil {
 		return nil, err
 	}
-	// An opaque path is escaped whole: a ? or % in a file name stays one.
-	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}).String()
+	name := nameOf(file)
 	write, err := pool(name, 1, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_pragma": {"cache_size(-65536)"}})
 	if err != nil {
 		return nil, err
