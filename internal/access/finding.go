@@ -34,6 +34,9 @@ type Finding struct {
 	// Field is the path within the declaration's spec, such as "grants[2].object".
 	Field   string
 	Message string
+	// Format is the message without what is put into it, and Args are that: for who tells it in another language.
+	Format string
+	Args   []string
 	// Unknown is the name that nobody declares, of what kind, for ReasonUnknownReference.
 	Unknown Name
 }

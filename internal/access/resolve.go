@@ -144,15 +144,19 @@ func newResolver(d Declarations) *resolver {
 }
 
 func (r *resolver) find(about Ref, reason Reason, field, format string, args ...any) {
-	r.findings[about] = append(r.findings[about], Finding{About: about, Reason: reason, Field: field, Message: fmt.Sprintf(format, args...)})
+	texts := make([]string, len(args))
+	for i, arg := range args {
+		texts[i] = fmt.Sprint(arg)
+	}
+	r.findings[about] = append(r.findings[about], Finding{
+		About: about, Reason: reason, Field: field, Message: fmt.Sprintf(format, args...), Format: format, Args: texts,
+	})
 }
 
 // unknown reports a name that nobody declares, and what follows.
 func (r *resolver) unknown(about Ref, field, what, name, consequence string) {
-	r.findings[about] = append(r.findings[about], Finding{
-		About: about, Reason: ReasonUnknownReference, Field: field, Unknown: Name{what, name},
-		Message: fmt.Sprintf("unknown %s %q: %s", what, name, consequence),
-	})
+	r.find(about, ReasonUnknownReference, field, "unknown %s %q: %s", what, name, consequence)
+	r.findings[about][len(r.findings[about])-1].Unknown = Name{what, name}
 }
 
 func (r *resolver) resolveObjects() {

@@ -34,7 +34,7 @@ func (c *comparison) findings() []*Finding {
 				continue
 			}
 			field := "spec." + f.Field
-			out = append(out, &Finding{Ref: ref, Field: field, Message: f.Message, Advice: f.Advises(), Source: c.head.locate(ref, field)})
+			out = append(out, &Finding{Ref: ref, Field: field, Message: f.Message, Format: f.Format, Args: f.Args, Advice: f.Advises(), Source: c.head.locate(ref, field)})
 		}
 	}
 	out = append(out, c.reclassified()...)
@@ -58,13 +58,21 @@ func (c *comparison) reclassified() (out []*Finding) {
 				continue
 			}
 			field := fmt.Sprintf("spec.fields[%d].class", i)
-			out = append(out, &Finding{
+			out = append(out, Finding{
 				Ref: ref, Field: field, Advice: true, Source: c.head.locate(ref, field),
-				Message: fmt.Sprintf("field %q is %s and was %s: grants, and approvals given before, of %s fields now reach it", f.Name, f.Class, was, f.Class),
-			})
+			}.saying("field %q is %s and was %s: grants, and approvals given before, of %s fields now reach it", f.Name, f.Class, was, f.Class))
 		}
 	}
 	return out
+}
+
+// saying is the finding with a message.
+func (f Finding) saying(format string, args ...any) *Finding {
+	f.Message, f.Format = fmt.Sprintf(format, args...), format
+	for _, arg := range args {
+		f.Args = append(f.Args, fmt.Sprint(arg))
+	}
+	return &f
 }
 
 // emergencyBound is how long one emergency grant may last (design §9).
@@ -94,11 +102,10 @@ func (c *comparison) followUps() (out []*Finding) {
 			if c.changed[ref] == "" {
 				continue
 			}
-			out = append(out, &Finding{
+			out = append(out, Finding{
 				Ref: ref, Field: "spec.notAfter", Advice: true, Source: c.head.locate(ref, "spec.notAfter"),
-				Message: fmt.Sprintf("%s has the same by grants that follow one another (%s) from %s until %s; %s allows one of them %s",
-					follow.user, strings.Join(names[:min(len(names), mostCauses)], ", "), follow.window.NotBefore, follow.window.NotAfter, follow.by, inHours(follow.bound)),
-			})
+			}.saying("%s has the same by grants that follow one another (%s) from %s until %s; %s allows one of them %s",
+				follow.user, strings.Join(names[:min(len(names), mostCauses)], ", "), follow.window.NotBefore, follow.window.NotAfter, follow.by, inHours(follow.bound)))
 		}
 	}
 	return out

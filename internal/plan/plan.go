@@ -176,8 +176,9 @@ type RuleChange struct {
 	// Held says that the guardrail is gone from head: a cluster keeps its rules in force all the same, until its removal is
 	// approved or released.
 	Held bool
-	// Before and After are the rule in words; empty where there is none.
+	// Before and After are the rule in words; empty where there is none. Was and Is are the rule itself.
 	Before, After string
+	Was, Is       *access.GuardrailRule
 	// Object and Actions are what it is about; People are those whose answers differ for it.
 	Object  string
 	Actions []string
@@ -220,6 +221,8 @@ type Upcoming struct {
 	// People are whom it concerns; Grant is the access in short.
 	People []Person
 	Grant  string
+	// Rule is the rule of a guardrail that begins or ends to deny; nil where it is a grant.
+	Rule   *access.GuardrailRule
 	Source manifest.Source
 }
 
@@ -228,6 +231,9 @@ type Finding struct {
 	Ref     access.Ref
 	Field   string
 	Message string
+	// Format and Args are the message in parts, for who tells it in another language.
+	Format string
+	Args   []string
 	// Advice says that it changes nobody's access.
 	Advice bool
 	Source manifest.Source

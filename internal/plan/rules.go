@@ -174,7 +174,7 @@ func aboutOf(rule *access.GuardrailRule) string {
 // row is a row about the edit, yet without what it is about and whom.
 func (c *comparison) row(e *ruleEdit, sign Sign) *RuleChange {
 	ref := access.Ref{Kind: access.KindGuardrail, Name: e.guardrail}
-	row := &RuleChange{Sign: sign, Guardrail: e.guardrail, Held: c.changed[ref] == Removed && !c.base.Lifted[ref]}
+	row := &RuleChange{Sign: sign, Guardrail: e.guardrail, Held: c.changed[ref] == Removed && !c.base.Lifted[ref], Was: e.rule[before], Is: e.rule[after]}
 	for s, text := range [states]*string{&row.Before, &row.After} {
 		if e.rule[s] != nil {
 			*text = e.rule[s].Words()

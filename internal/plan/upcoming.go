@@ -51,6 +51,7 @@ type forecastRow struct {
 	sign  Sign
 	ref   access.Ref
 	grant string
+	rule  *access.GuardrailRule
 }
 
 // user notes the starts and ends of what a user holds, unless the user has it otherwise as well at that instant.
@@ -58,10 +59,10 @@ func (f *forecast) user(user string) {
 	holders := f.side.holders[user]
 	for i, h := range holders {
 		if f.within.Active(h.Window.NotBefore) && !f.hasOtherwise(holders, i, h.Window.NotBefore-1) {
-			f.note(forecastRow{h.Window.NotBefore, Gain, h.Owner, f.short(h)}, user)
+			f.note(forecastRow{at: h.Window.NotBefore, sign: Gain, ref: h.Owner, grant: f.short(h)}, user)
 		}
 		if f.within.Active(h.Window.NotAfter) && !f.hasOtherwise(holders, i, h.Window.NotAfter) {
-			f.note(forecastRow{h.Window.NotAfter, Loss, h.Owner, f.short(h)}, user)
+			f.note(forecastRow{at: h.Window.NotAfter, sign: Loss, ref: h.Owner, grant: f.short(h)}, user)
 		}
 	}
 }
@@ -114,7 +115,7 @@ func (f *forecast) note(key forecastRow, user string) {
 		case key.sign == Gain:
 			field = "spec.notBefore"
 		}
-		row = &Upcoming{At: key.at, Sign: key.sign, Ref: key.ref, Grant: key.grant, Source: f.side.locate(key.ref, field)}
+		row = &Upcoming{At: key.at, Sign: key.sign, Ref: key.ref, Grant: key.grant, Rule: key.rule, Source: f.side.locate(key.ref, field)}
 		f.rows[key] = row
 	}
 	if last := len(row.People) - 1; last < 0 || row.People[last].User != user {
@@ -132,10 +133,10 @@ func (f *forecast) freezes() {
 		for _, span := range fact.Rule.Deny.When.Windows {
 			for _, user := range f.concerned(&fact.Rule.Deny.Target) {
 				if f.within.Active(span.NotBefore) {
-					f.note(forecastRow{span.NotBefore, Loss, fact.Owner, fact.Rule.Words()}, user)
+					f.note(forecastRow{span.NotBefore, Loss, fact.Owner, fact.Rule.Words(), &fact.Rule}, user)
 				}
 				if f.within.Active(span.NotAfter) {
-					f.note(forecastRow{span.NotAfter, Gain, fact.Owner, fact.Rule.Words()}, user)
+					f.note(forecastRow{span.NotAfter, Gain, fact.Owner, fact.Rule.Words(), &fact.Rule}, user)
 				}
 			}
 		}

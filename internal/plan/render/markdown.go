@@ -142,8 +142,8 @@ func (c *comment) table(s *section, rows []*row) {
 		for i, cell := range r.cells {
 			cells[i] = cell.markdown()
 		}
-		if rules := r.about(c.Rules); risk >= 0 && len(rules) > 0 {
-			cells[risk] += c.Colon + rules[0].markdown()
+		if risk >= 0 && len(r.risk.Rules) > 0 {
+			cells[risk] += c.Colon + c.names(r.risk.Rules).markdown()
 		}
 		if s.kind == changes {
 			cells = ofChange(r, cells, c.words)

@@ -82,10 +82,13 @@ type note struct {
 func newReport(p *plan.Plan, o Options) *report {
 	r := &report{words: wordsOf(o.Lang), plan: p}
 	r.headline = r.countedUp().sentence(r.words)
-	number := 0
+	number, whys := 0, make(map[string]string, len(p.Rules))
+	for i := range p.Rules {
+		whys[p.Rules[i].Name] = p.Rules[i].Why
+	}
 	for i, t := range p.Tenants {
 		told := &tenant{Tenant: t, label: fmt.Sprintf("t%d", i+1)}
-		b := &builder{words: r.words, tenant: told, at: p.At, groups: make(map[string]*group), number: &number}
+		b := &builder{words: r.words, tenant: told, at: p.At, groups: make(map[string]*group), number: &number, whys: whys}
 		first, second := b.changes, b.rules
 		if guardrailsFirst(t) {
 			first, second = second, first

@@ -16,6 +16,8 @@ type builder struct {
 	at     schedule.Instant
 	groups map[string]*group
 	number *int
+	// whys are the reasons of the rules of risk, by their names.
+	whys map[string]string
 }
 
 // The columns of a change.
@@ -63,7 +65,7 @@ func (b *builder) rules() *section {
 		r.group = group
 		r.cells = []phrase{
 			b.signed(c.Sign, b.guardrail(c.Sign)), b.risk(c.Risk), {name(c.Guardrail)}, who, b.permission(c.Object, c.Actions, c.Fields, nil),
-			joined([]phrase{b.sentence(c.Before), b.sentence(c.After)}, " → "),
+			joined([]phrase{b.ruleSentence(c.Before, c.Was), b.ruleSentence(c.After, c.Is)}, " → "),
 		}
 		b.allFields(r, c.Fields)
 		if c.Held {
@@ -97,7 +99,7 @@ func (b *builder) approvals() *section {
 				if i > 0 {
 					from = append(from, say(b.Or))
 				}
-				from = append(from, piece{approver, engine})
+				from = append(from, b.approver(approver)...)
 			}
 		}
 		r.cells = []phrase{
@@ -116,7 +118,7 @@ func (b *builder) upcoming() *section {
 		r := &row{sign: u.Sign, people: u.People}
 		who, group := b.people(u.People)
 		r.group = group
-		r.cells = []phrase{{say(u.At.String())}, b.signed(u.Sign, b.sign(u.Sign)), who, {name(u.Grant)}, append(phrase{name(u.Ref.String())}, b.place(u.Source)...)}
+		r.cells = []phrase{{say(u.At.String())}, b.signed(u.Sign, b.sign(u.Sign)), who, b.given(u), append(phrase{name(u.Ref.String())}, b.place(u.Source)...)}
 		s.rows = append(s.rows, r)
 	}
 	return s
@@ -133,7 +135,7 @@ func (b *builder) findings() *section {
 		if f.Ref != (access.Ref{}) {
 			where = append(b.declaration(f.Ref, f.Field), b.place(f.Source)...)
 		}
-		s.rows = append(s.rows, &row{cells: []phrase{{say(kind)}, where, b.sentence(f.Message)}})
+		s.rows = append(s.rows, &row{cells: []phrase{{say(kind)}, where, b.told(f.Message, f.Format, f.Args)}})
 	}
 	return s
 }
@@ -153,8 +155,8 @@ func (b *builder) explain(r *row, causes []plan.Cause, risk plan.Risk) {
 		}
 		r.note(b.By, text)
 	}
-	if len(risk.Rules) > 0 {
-		r.note(b.Rules, b.names(risk.Rules))
+	for _, rule := range risk.Rules {
+		r.note(b.Rules, b.riskRule(rule))
 	}
 }
 
@@ -210,10 +212,30 @@ func (b *builder) orNothing(text string) phrase {
 	return phrase{name(text)}
 }
 
-// sentence is what the engine says, in its own language.
-func (b *builder) sentence(text string) phrase {
-	if text == "" {
-		return phrase{say("–")}
+// ruleSentence is a guardrail's rule in words.
+func (b *builder) ruleSentence(text string, rule *access.GuardrailRule) phrase {
+	if rule == nil || b.Sentences == nil {
+		return b.sentence(text)
 	}
-	return phrase{{text, engine}}
+	return b.rule(rule)
+}
+
+// given is what begins or ends.
+func (b *builder) given(u *plan.Upcoming) phrase {
+	if u.Rule == nil || b.Sentences == nil {
+		return phrase{name(u.Grant)}
+	}
+	return b.rule(u.Rule)
+}
+
+// riskRule is a rule of risk, with why it makes somebody look.
+func (b *builder) riskRule(rule string) phrase {
+	why := b.whys[rule]
+	switch {
+	case why == "":
+		return phrase{name(rule)}
+	case b.Sentences[why] != "":
+		return append(phrase{name(rule), say(b.Colon)}, b.put(why)...)
+	}
+	return phrase{name(rule), say(b.Colon), {why, quoted}}
 }

@@ -96,6 +96,9 @@ type words struct {
 	// What a comment says where it has no room.
 	Ways, CutShort, WholeAt, WholeByCommand                                                                           string
 	LeftTenants, LeftChanges, LeftRules, LeftAccounts, LeftApprovals, LeftUpcoming, LeftFindings, LeftWays, LeftNames counted
+
+	// Sentences are those of the engine, by their English format; see sentences.go.
+	Sentences map[string]string
 }
 
 // severity is a severity in words.
@@ -244,4 +247,6 @@ var chinese = words{
 	LeftApprovals: counted{"%d 项审批", "%d 项审批"}, LeftUpcoming: counted{"%d 项将自动发生的变化", "%d 项将自动发生的变化"},
 	LeftFindings: counted{"%d 项检查结果", "%d 项检查结果"}, LeftWays: counted{"%d 行的途径", "%d 行的途径"},
 	LeftNames: counted{"%d 个姓名", "%d 个姓名"},
+
+	Sentences: chineseSentences,
 }

@@ -19,6 +19,9 @@ func leaves(v reflect.Value, path string, into map[string]string) {
 		into[path] = v.String()
 	case reflect.Struct:
 		for i := range v.NumField() {
+			if v.Type().Field(i).Name == "Sentences" {
+				continue // English is what the engine says: sentences_test.go
+			}
 			leaves(v.Field(i), path+"."+v.Type().Field(i).Name, into)
 		}
 	case reflect.Array:
@@ -63,7 +66,7 @@ func TestNoSentenceStandsOutsideTheWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if file == "words.go" || strings.HasSuffix(file, "_test.go") {
+		if file == "words.go" || file == "sentences.go" || strings.HasSuffix(file, "_test.go") {
 			continue
 		}
 		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
