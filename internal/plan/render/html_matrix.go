@@ -34,6 +34,9 @@ type mark struct {
 	Spoken          phrase
 }
 
+// isLike says whether two marks say the same and lead to the same row.
+func (m mark) isLike(other mark) bool { return m.ID == other.ID && m.Mark == other.Mark }
+
 // square is where a change goes in a matrix.
 type square struct{ object, column string }
 
@@ -102,7 +105,9 @@ func (r *report) matrix(list []*pageMatrix, t *tenant, s *section, title, kind s
 				g.Rows = append(g.Rows, at)
 			}
 			j := slices.IndexFunc(columns, func(c column) bool { return c.key == q.column })
-			at.Cells[j] = append(at.Cells[j], r.mark(t.rowID(s, i), c, row))
+			if next := r.mark(t.rowID(s, i), c, row); !slices.ContainsFunc(at.Cells[j], next.isLike) {
+				at.Cells[j] = append(at.Cells[j], next) // to edit and to fill in are one level
+			}
 		}
 	}
 	return append(list, m)

@@ -195,3 +195,35 @@ func TestTwoHundredChangesForFourHundredPeopleStaySmall(t *testing.T) {
 		t.Errorf("%d bytes", len(page))
 	}
 }
+
+// A browser opens the fold that a place lies in, and not one that is the place itself.
+func TestALinkLeadsIntoAFoldAndNotToAClosedOne(t *testing.T) {
+	all := nodes(t, told(t, HTML, everything(), English))
+	folds := make(map[string]bool)
+	for _, n := range all {
+		if id := attribute(n, "id"); n.Data == "details" && id != "" {
+			folds["#"+id] = true
+		}
+	}
+	for _, n := range all {
+		if href := attribute(n, "href"); folds[href] {
+			t.Errorf("%q leads to the closed fold %s", text(n), href)
+		}
+	}
+}
+
+func TestACellOfAMatrixSaysTheSameOnce(t *testing.T) {
+	for _, n := range nodes(t, told(t, HTML, everything(), English)) {
+		if n.Data != "td" {
+			continue
+		}
+		said := make(map[string]bool)
+		for link := range n.ChildNodes() {
+			if key := attribute(link, "href") + text(link); said[key] {
+				t.Errorf("twice %q", key)
+			} else {
+				said[key] = true
+			}
+		}
+	}
+}
