@@ -12,6 +12,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -159,6 +160,34 @@ func (l *live) bind(t *testing.T, namespace, user string, roles ...string) {
 		}
 		if _, err := l.clients(t).RbacV1().RoleBindings(namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
+		}
+		l.awaitRights(t, namespace, user, binding.RoleRef.Name)
+	}
+}
+
+// awaitRights waits until the server lets a user do what a cluster role says: it hears of bindings a while after they were
+// made.
+func (l *live) awaitRights(t *testing.T, namespace, user, role string) {
+	t.Helper()
+	clients := l.clients(t)
+	bound, err := clients.RbacV1().ClusterRoles().Get(t.Context(), role, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := bound.Rules[len(bound.Rules)-1]
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
+		Namespace: namespace, Verb: last.Verbs[0], Group: last.APIGroups[0], Resource: last.Resources[0],
+	}}}
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		answer, err := clients.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.Status.Allowed {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is not let do what %s says: %s", user, role, answer.Status.Reason)
 		}
 	}
 }
