@@ -73,41 +73,52 @@ const (
 	formReference
 )
 
-// spare is memory for what most bodies hold once. Of what comes again each has its own.
+// spare is memory for what bodies hold, which the next body gets.
 type spare struct {
 	subject       spareOf[subject]
 	action        spareOf[action]
 	resource      spareOf[resource]
 	circumstances spareOf[circumstances]
-	properties    [8]property
-	taken         bool // the properties are
+	properties    spareOf[property]
 }
 
-type spareOf[T any] struct {
-	value T
-	taken bool
-}
+// keptValues is how many of a kind are kept for the next body. What a body has beyond is its own.
+const keptValues = 512
 
-func (s *spareOf[T]) take() *T {
-	if s.taken {
-		return new(T)
+type spareOf[T any] struct{ values []T }
+
+func (s *spareOf[T]) take() *T { return &s.takeSome(1)[:1][0] }
+
+// takeSome takes room for so many, all of them empty. What was taken before stays where it is.
+func (s *spareOf[T]) takeSome(n int) []T {
+	at := len(s.values)
+	if at+n > cap(s.values) {
+		at, s.values = 0, make([]T, 0, max(n, min(2*cap(s.values), keptValues)))
 	}
-	var empty T
-	s.taken, s.value = true, empty
-	return &s.value
+	s.values = s.values[:at+n]
+	return s.values[at : at : at+n]
 }
 
-// giveBack lets everything be taken again.
+// giveBack empties what was taken, so that nothing holds on to a body that is answered, and lets it be taken again.
+func (s *spareOf[T]) giveBack() {
+	clear(s.values)
+	s.values = s.values[:0]
+}
+
 func (s *spare) giveBack() {
-	s.subject.taken, s.action.taken, s.resource.taken, s.circumstances.taken, s.taken = false, false, false, false, false
+	s.subject.giveBack()
+	s.action.giveBack()
+	s.resource.giveBack()
+	s.circumstances.giveBack()
+	s.properties.giveBack()
 }
 
+// takeProperties takes room for the properties of one entity: of most bodies they are the only ones.
 func (s *spare) takeProperties() []property {
-	if s.taken {
-		return make([]property, 0, 4)
+	if len(s.properties.values) == 0 {
+		return s.properties.takeSome(8)
 	}
-	s.taken = true
-	return s.properties[:0]
+	return s.properties.takeSome(4)
 }
 
 // apart reads something whose faults are its own.

@@ -120,8 +120,8 @@ func (a *asked) evaluations() (any, error) {
 	return replies, nil
 }
 
-func (a *asked) items() (items []item) {
-	r := a.body
+func (a *asked) items() []item {
+	r, items := a.body, a.work.items[:0]
 	if kind := r.kind(); kind != '[' && kind != 'n' {
 		r.refuse("want a list of questions")
 		return nil
@@ -139,6 +139,7 @@ func (a *asked) items() (items []item) {
 		}
 		r.within = 0
 	}
+	a.work.items = items
 	return items
 }
 

@@ -236,3 +236,23 @@ func metadata(t *testing.T, handler http.Handler, path, host string) (m Metadata
 	}
 	return m
 }
+
+func TestItemsOfRequestsThatFollowOneAnotherDoNotMix(t *testing.T) {
+	handler := New(oneTenant(), fixedID)
+	for _, items := range []int{1, 3, 700, 40, 1} {
+		var questions, answers []string
+		for i := range items {
+			owner := "lina"
+			if (i+items)%3 == 0 {
+				owner = "boris"
+			}
+			questions = append(questions, fmt.Sprintf(`{"resource":{"type":"customer","id":"c%d","properties":{"a":1,"b":2,"c":3,"d":4,"owner":%q}}}`, i, owner))
+			answers = append(answers, fmt.Sprintf(`{"decision":%t}`, owner == "lina"))
+		}
+		body := `{"subject":{"type":"user","id":"lina"},"action":{"name":"read"},"evaluations":[` + strings.Join(questions, ",") + `]}`
+		response := post(t, handler, "/access/v1/evaluations", body)
+		if want := `{"evaluations":[` + strings.Join(answers, ",") + "]}\n"; response.Body.String() != want {
+			t.Errorf("%d items: answers %d %s, want %s", items, response.Code, response.Body, want)
+		}
+	}
+}

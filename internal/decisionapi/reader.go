@@ -85,7 +85,7 @@ func (r *reader) begin(body []byte) {
 	}
 }
 
-// forget lets go of the body that was read. What is spare is emptied when it is taken.
+// forget lets go of the body that was read.
 func (r *reader) forget() {
 	r.source, r.body, r.within, r.broken, r.fault, r.values, r.spelled = bytes.Buffer{}, "", 0, nil, nil, 0, r.spelled[:0]
 	r.spare.giveBack()

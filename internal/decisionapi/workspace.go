@@ -27,7 +27,9 @@ type workspace struct {
 	asked   asked
 	// question is the one that is being answered.
 	question question
-	reply    []byte
+	// items are those of several questions.
+	items []item
+	reply []byte
 	// place is one among the large bodies, where the request has one.
 	place chan struct{}
 }
@@ -44,9 +46,18 @@ func (work *workspace) release() {
 	}
 	work.body.Reset()
 	work.reader.forget()
+	work.forgetItems()
 	work.limited.R = nil
 	work.asked = asked{}
 	workspaces.Put(work)
+}
+
+func (work *workspace) forgetItems() {
+	clear(work.items)
+	work.items = work.items[:0]
+	if cap(work.items) > keptValues {
+		work.items = nil
+	}
 }
 
 // readBody reads the body of the request, for the endpoint to read what is in it.
