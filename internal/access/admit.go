@@ -35,7 +35,8 @@ type gift struct {
 }
 
 func (r *resolver) giftOf(role string) gift {
-	return gift{bundle: RoleBundle(role), label: role, role: role, tuples: r.roles[role].tuples}
+	node := r.roles[role]
+	return gift{bundle: node.bundle, label: role, role: role, tuples: node.tuples}
 }
 
 // offer is what a UserBinding or TemporaryGrant gives one user once the rules are satisfied.

@@ -2,6 +2,8 @@ package access
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/crmaccess/crm-access-operator/internal/schedule"
 )
@@ -145,11 +147,24 @@ type Tuple struct {
 	OnlyFields []string `json:"only_fields,omitempty"`
 }
 
+// SaysTheSame says whether two tuples give the same, whoever's text they are.
+func (t *Tuple) SaysTheSame(other *Tuple) bool {
+	return t == other || t.Object == other.Object && t.Restricted == other.Restricted &&
+		slices.Equal(t.Actions, other.Actions) && slices.Equal(t.Scopes, other.Scopes) && slices.Equal(t.IDs, other.IDs) &&
+		slices.Equal(t.Owners, other.Owners) && slices.Equal(t.Departments, other.Departments) &&
+		slices.Equal(t.DepartmentTrees, other.DepartmentTrees) && slices.Equal(t.OnlyFields, other.OnlyFields) &&
+		slices.Equal(t.Fields, other.Fields) && slices.EqualFunc(t.Where, other.Where, WhereFact.saysTheSame)
+}
+
 // WhereFact is a condition on an attribute of the record.
 type WhereFact struct {
 	Field    string   `json:"field"`
 	Operator Operator `json:"operator"`
 	Values   []string `json:"values,omitempty"`
+}
+
+func (w WhereFact) saysTheSame(other WhereFact) bool {
+	return w.Field == other.Field && w.Operator == other.Operator && slices.Equal(w.Values, other.Values)
 }
 
 // RuleFact is a field rule of a tuple; exactly one of Field and Class is set.
@@ -205,6 +220,9 @@ type ApprovalFact struct {
 // RoleBundle names the bundle of a role.
 func RoleBundle(role string) string { return string(KindRole) + "/" + role }
 
+// isRoleBundle says whether the bundle is a role's own, and not what a binding or a temporary grant makes.
+func isRoleBundle(bundle string) bool { return strings.HasPrefix(bundle, string(KindRole)+"/") }
+
 // grantBundle names the bundle of one entry of a temporary grant.
 func grantBundle(grant, digest string) string {
 	return string(KindTemporaryGrant) + "/" + grant + "/" + digest
@@ -213,22 +231,19 @@ func grantBundle(grant, digest string) string {
 // WithoutEnded leaves out what ended at or before now: the holders, and the tuples that are no role's and that nobody
 // holds any more. An expired grant stays where Git put it and costs nothing.
 func (f Facts) WithoutEnded(now schedule.Instant) Facts {
-	held := make(map[string]bool)
-	holders := make([]HolderFact, 0, len(f.Holders))
-	for _, h := range f.Holders {
-		if h.Window.Ended(now) {
-			continue
-		}
-		held[h.Bundle] = true
-		holders = append(holders, h)
-	}
-	tuples := make([]TupleFact, 0, len(f.Tuples))
-	for _, t := range f.Tuples {
-		if t.Owner.Kind != KindRole && !held[t.Bundle] {
-			continue
-		}
-		tuples = append(tuples, t)
-	}
-	f.Holders, f.Tuples = holders, tuples
+	f.Holders, f.Tuples = slices.Clone(f.Holders), slices.Clone(f.Tuples)
+	f.DropEnded(now)
 	return f
+}
+
+// DropEnded is WithoutEnded in the lists themselves, for a caller to whom they belong.
+func (f *Facts) DropEnded(now schedule.Instant) {
+	f.Holders = slices.DeleteFunc(f.Holders, func(h HolderFact) bool { return h.Window.Ended(now) })
+	held := make(map[string]bool)
+	for i := range f.Holders {
+		if bundle := f.Holders[i].Bundle; !isRoleBundle(bundle) {
+			held[bundle] = true
+		}
+	}
+	f.Tuples = slices.DeleteFunc(f.Tuples, func(t TupleFact) bool { return t.Owner.Kind != KindRole && !held[t.Bundle] })
 }

@@ -52,18 +52,15 @@ const (
 
 // Resolve turns declarations into facts. What does not compile confers nothing and becomes a finding; it never holds
 // up another declaration. The result does not depend on the order of the declarations.
-func Resolve(d Declarations) Resolution {
-	r := newResolver(d)
-	r.resolveObjects()
-	r.resolveDepartments()
-	r.resolveUsers()
+func Resolve(d Declarations) Resolution { return newResolver(d, nil).resolve() }
+
+func (r *resolver) resolve() Resolution {
+	r.resolveOrganisation()
 	r.resolveRoles()
 	r.resolveGuardrails()
-	r.facts.Holders = make([]HolderFact, 0, len(d.UserBindings)+len(d.TemporaryGrants))
-	for _, b := range d.UserBindings {
-		r.resolveBinding(b)
-	}
-	for _, g := range d.TemporaryGrants {
+	r.facts.Holders = make([]HolderFact, 0, len(r.declared.UserBindings)+len(r.declared.TemporaryGrants))
+	r.resolveBindings()
+	for _, g := range r.declared.TemporaryGrants {
 		r.resolveTemporaryGrant(g)
 	}
 	r.identifyApprovers()
@@ -79,6 +76,8 @@ func Resolve(d Declarations) Resolution {
 // resolver holds the indexes by name that references are looked up in.
 type resolver struct {
 	declared    Declarations
+	basis       *resolver // what may be taken is taken from it; see Basis
+	kept        *kept     // of a basis
 	objects     map[string]*ObjectType
 	actions     map[string]map[string]bool // by object
 	fields      map[string]map[string]bool // by object
@@ -105,23 +104,36 @@ type resolver struct {
 	lifted     map[Ref]bool
 }
 
-func newResolver(d Declarations) *resolver {
+// newResolver makes a resolver that takes from the basis what it may, if there is one.
+func newResolver(d Declarations, basis *resolver) *resolver {
 	r := &resolver{
-		declared:    d,
-		objects:     make(map[string]*ObjectType, len(d.ObjectTypes)),
-		actions:     make(map[string]map[string]bool, len(d.ObjectTypes)),
-		fields:      make(map[string]map[string]bool, len(d.ObjectTypes)),
-		departments: make(map[string]*Department, len(d.Departments)),
-		ancestors:   make(map[string][]string, len(d.Departments)),
-		users:       make(map[string]*User, len(d.Users)),
-		members:     make(map[string][]*User),
-		roles:       make(map[string]*roleNode, len(d.Roles)),
-		bundles:     make(map[string]bool),
-		documents:   make(map[string][]byte),
-		findings:    make(map[Ref][]Finding),
-		admissions:  make(map[Ref][]Admission),
-		lifted:      make(map[Ref]bool),
+		declared:   d,
+		roles:      make(map[string]*roleNode, len(d.Roles)),
+		bundles:    make(map[string]bool),
+		documents:  make(map[string][]byte),
+		findings:   make(map[Ref][]Finding),
+		admissions: make(map[Ref][]Admission),
+		lifted:     make(map[Ref]bool),
 	}
+	if basis != nil && d.standsOn(&basis.declared) {
+		r.basis = basis
+	}
+	for _, role := range d.Roles {
+		r.roles[role.Name] = &roleNode{role: role, bundle: RoleBundle(role.Name)}
+	}
+	return r
+}
+
+// indexOrganisation indexes objects, departments and users by name.
+func (r *resolver) indexOrganisation() {
+	d := &r.declared
+	r.objects = make(map[string]*ObjectType, len(d.ObjectTypes))
+	r.actions = make(map[string]map[string]bool, len(d.ObjectTypes))
+	r.fields = make(map[string]map[string]bool, len(d.ObjectTypes))
+	r.departments = make(map[string]*Department, len(d.Departments))
+	r.ancestors = make(map[string][]string, len(d.Departments))
+	r.users = make(map[string]*User, len(d.Users))
+	r.members = make(map[string][]*User)
 	for _, o := range d.ObjectTypes {
 		r.objects[o.Name] = o
 		r.actions[o.Name] = setOf(o.Actions)
@@ -137,10 +149,6 @@ func newResolver(d Declarations) *resolver {
 	for _, u := range d.Users {
 		r.users[u.Name] = u
 	}
-	for _, role := range d.Roles {
-		r.roles[role.Name] = &roleNode{role: role}
-	}
-	return r
 }
 
 func (r *resolver) find(about Ref, reason Reason, field, format string, args ...any) {

@@ -332,7 +332,7 @@ func (r *resolver) resolveTemporaryGrant(g *TemporaryGrant) {
 // resolveEntry gives one entry of a temporary grant to all of its users, or to those it narrows to.
 func (r *resolver) resolveEntry(ref Ref, index int, g *TemporaryGrant, users map[string]*User, give func(string, gift)) {
 	entry, field := &g.Grants[index], fmt.Sprintf("grants[%d]", index)
-	t, ok := r.compileGrant(ref, index, entry)
+	t, ok := r.tupleOf(ref, index, entry)
 	if !ok {
 		return
 	}

@@ -17,6 +17,7 @@ const (
 // roleNode is a role with what its inheritance comes to.
 type roleNode struct {
 	role   *Role
+	bundle string
 	broken bool // confers nothing: a finding says why
 	depth  int
 	done   bool
@@ -56,9 +57,9 @@ func (r *resolver) addRoleTuples() {
 	}
 	r.facts.Tuples = slices.Grow(r.facts.Tuples, total)
 	for _, role := range r.declared.Roles {
-		ref, bundle := Ref{KindRole, role.Name}, RoleBundle(role.Name)
-		for _, t := range r.roles[role.Name].tuples {
-			r.facts.Tuples = append(r.facts.Tuples, TupleFact{Owner: ref, Bundle: bundle, Path: t.path, RevokedBy: t.revokedBy, Tuple: t.Tuple})
+		ref, node := Ref{KindRole, role.Name}, r.roles[role.Name]
+		for _, t := range node.tuples {
+			r.facts.Tuples = append(r.facts.Tuples, TupleFact{Owner: ref, Bundle: node.bundle, Path: t.path, RevokedBy: t.revokedBy, Tuple: t.Tuple})
 		}
 	}
 }
@@ -86,7 +87,7 @@ func (r *resolver) flatten(node *roleNode) {
 	}
 	node.tuples = make([]pathTuple, 0, len(node.role.Grants))
 	for i := range node.role.Grants {
-		if t, ok := r.compileGrant(ref, i, &node.role.Grants[i]); ok {
+		if t, ok := r.tupleOf(ref, i, &node.role.Grants[i]); ok {
 			add(pathTuple{Tuple: t, path: node.role.Name})
 		}
 	}

@@ -28,11 +28,9 @@ func (r *resolver) resolveRevocations() {
 	r.revoked.targets = make(map[Ref]string, len(r.declared.Revocations))
 	r.liftRevocations()
 	r.findRemovedGuardrails()
+	r.markRevokedUsers()
 	if len(r.revoked.targets) == 0 {
 		return
-	}
-	for i := range r.facts.Users {
-		r.facts.Users[i].RevokedBy = r.revoked.user(r.facts.Users[i].User)
 	}
 	for i := range r.facts.Holders {
 		h := &r.facts.Holders[i]
@@ -40,6 +38,21 @@ func (r *resolver) resolveRevocations() {
 	}
 	r.markRoleTuples()
 	r.cutLineage()
+}
+
+// markRevokedUsers changes a list of its own: the basis has the same.
+func (r *resolver) markRevokedUsers() {
+	own := r.basis == nil
+	for i := range r.facts.Users {
+		by := r.revoked.user(r.facts.Users[i].User)
+		if by == r.facts.Users[i].RevokedBy {
+			continue
+		}
+		if !own {
+			r.facts.Users, own = slices.Clone(r.facts.Users), true
+		}
+		r.facts.Users[i].RevokedBy = by
+	}
 }
 
 // cutLineage leaves out the lineage that leads over a revoked role: who has an heir of it does not count as its holder.
