@@ -28,18 +28,23 @@ type declared struct {
 	logins      map[string][]string // the users who have a username
 }
 
-func newDeclared(d access.Declarations) *declared {
+// newDeclared indexes declarations. What they have in common with others is looked up in the same index.
+func newDeclared(d *access.Declarations, others *access.Declarations, as *declared) *declared {
 	out := &declared{
-		objects:     byName(d.ObjectTypes, func(o *access.ObjectType) string { return o.Name }),
-		departments: byName(d.Departments, func(d *access.Department) string { return d.Name }),
-		users:       byName(d.Users, func(u *access.User) string { return u.Name }),
-		roles:       byName(d.Roles, func(r *access.Role) string { return r.Name }),
-		bindings:    byName(d.UserBindings, func(b *access.UserBinding) string { return b.Name }),
-		grants:      byName(d.TemporaryGrants, func(g *access.TemporaryGrant) string { return g.Name }),
-		guardrails:  byName(d.Guardrails, func(g *access.Guardrail) string { return g.Name }),
-		approvals:   byName(d.Approvals, func(a *access.Approval) string { return a.Name }),
-		revocations: byName(d.Revocations, func(r *access.Revocation) string { return r.Name }),
+		objects:     byName(d.ObjectTypes, others.ObjectTypes, as.objects, func(o *access.ObjectType) string { return o.Name }),
+		departments: byName(d.Departments, others.Departments, as.departments, func(d *access.Department) string { return d.Name }),
+		users:       byName(d.Users, others.Users, as.users, func(u *access.User) string { return u.Name }),
+		roles:       byName(d.Roles, others.Roles, as.roles, func(r *access.Role) string { return r.Name }),
+		bindings:    byName(d.UserBindings, others.UserBindings, as.bindings, func(b *access.UserBinding) string { return b.Name }),
+		grants:      byName(d.TemporaryGrants, others.TemporaryGrants, as.grants, func(g *access.TemporaryGrant) string { return g.Name }),
+		guardrails:  byName(d.Guardrails, others.Guardrails, as.guardrails, func(g *access.Guardrail) string { return g.Name }),
+		approvals:   byName(d.Approvals, others.Approvals, as.approvals, func(a *access.Approval) string { return a.Name }),
+		revocations: byName(d.Revocations, others.Revocations, as.revocations, func(r *access.Revocation) string { return r.Name }),
 		logins:      make(map[string][]string),
+	}
+	if as.logins != nil && slices.Equal(d.Users, others.Users) {
+		out.logins = as.logins
+		return out
 	}
 	for _, u := range d.Users {
 		for _, username := range u.Identities {
@@ -49,7 +54,11 @@ func newDeclared(d access.Declarations) *declared {
 	return out
 }
 
-func byName[T any](list []*T, name func(*T) string) map[string]*T {
+// byName indexes a list, unless it is one that has its index.
+func byName[T any](list, other []*T, indexed map[string]*T, name func(*T) string) map[string]*T {
+	if indexed != nil && slices.Equal(list, other) {
+		return indexed
+	}
 	index := make(map[string]*T, len(list))
 	for _, element := range list {
 		index[name(element)] = element
@@ -101,7 +110,8 @@ func (c *comparison) causing() *causing {
 }
 
 func (r *causing) index(c *comparison) {
-	r.base, r.head = newDeclared(c.base.Declarations), newDeclared(c.head.Declarations)
+	r.base = newDeclared(&c.base.Declarations, &access.Declarations{}, &declared{})
+	r.head = newDeclared(&c.head.Declarations, &c.base.Declarations, r.base)
 	r.below, r.led = make(map[string][]access.Ref), make(map[string][]access.Ref)
 	r.about = make(map[access.Ref][]access.Ref)
 	for _, ref := range slices.SortedFunc(maps.Keys(c.changed), compareRefs) {
@@ -203,8 +213,11 @@ func (f *collected) add(refs ...access.Ref) {
 // account adds the user where it joins or leaves, or what its access depends on differs.
 func (f *collected) account(user string) {
 	ref, r := access.Ref{Kind: access.KindUser, Name: user}, f.c.causing()
-	if before, after := r.base.users[user], r.head.users[user]; before == nil || after == nil || firstDifference(userText(before), userText(after)) != "" {
-		f.add(ref)
+	if f.c.changed[ref] != "" {
+		before, after := r.base.users[user], r.head.users[user]
+		if before == nil || after == nil || firstDifference(userText(before), userText(after)) != "" {
+			f.add(ref)
+		}
 	}
 	f.add(r.about[ref]...)
 }

@@ -15,17 +15,17 @@ import (
 // changes are the rows of effective access that differ, without their risk: those of each person, and then one of all
 // people whose rows are the same for the same causes.
 func (c *comparison) changes() []*Change {
-	users := c.affected()
-	rows := make([][]*Change, len(users))
+	people := c.affected()
+	rows := make([][]*Change, len(people))
 	var workers sync.WaitGroup
 	count := runtime.GOMAXPROCS(0)
 	for worker := range count {
 		workers.Go(func() {
 			w := newWatcher(c)
-			for i := worker; i < len(users); i += count {
-				rows[i] = w.changesOf(users[i])
+			for i := worker; i < len(people); i += count {
+				rows[i] = w.changesOf(&people[i])
 				for _, row := range rows[i] {
-					row.Causes = c.causesOf(row.People[0].Paths, users[i])
+					row.Causes = c.causesOf(row.People[0].Paths, people[i].user)
 				}
 			}
 		})
@@ -34,36 +34,93 @@ func (c *comparison) changes() []*Change {
 	return grouped(slices.Concat(rows...))
 }
 
+// affected is somebody for whom something may differ. Nothing else than what they hold on the objects is compared: of a
+// large organisation most people hold the same, and those who do not hold the same on most objects.
+type affected struct {
+	user    string
+	objects []string // where the person stands elsewhere, all
+}
+
 // affected are the people of either state for whom something may differ, in order.
-func (c *comparison) affected() (users []string) {
+func (c *comparison) affected() (people []affected) {
 	changed := c.changedBundles()
 	for user := range c.base.users {
-		if !c.isUntouched(user, changed) {
-			users = append(users, user)
+		if a := c.affects(user, changed); a != nil {
+			people = append(people, *a)
 		}
 	}
 	for user := range c.head.users {
-		if c.base.users[user] == nil {
-			users = append(users, user)
+		if !c.samePeople && c.base.users[user] == nil {
+			people = append(people, affected{user: user})
 		}
 	}
-	slices.Sort(users)
-	return users
+	slices.SortFunc(people, func(a, b affected) int { return strings.Compare(a.user, b.user) })
+	return people
 }
 
-// changedBundles are the bundles that give something else: other tuples, tuples on an object that is declared otherwise,
-// or on departments that have moved.
-func (c *comparison) changedBundles() map[string]bool {
-	changed, differs := make(map[string]bool), c.differingObjects()
-	for bundle, tuples := range c.base.tuples {
-		isOther := func(t *access.TupleFact) bool { return differs[t.Object] || c.movesTree(t.Tuple) }
-		if !sameTuples(tuples, c.head.tuples[bundle]) || slices.ContainsFunc(tuples, isOther) {
-			changed[bundle] = true
+// affects says what may differ for somebody of base; nil where nothing can.
+func (c *comparison) affects(user string, changed map[string][]string) *affected {
+	if !c.samePeople && (c.base.isActive(user) != c.head.isActive(user) || !c.stands(user)) {
+		return &affected{user: user}
+	}
+	a := &affected{user: user}
+	was, is := c.base.holders[user], c.head.holders[user]
+	for i, h := range was {
+		if i >= len(is) || !givesAlike(h, is[i]) {
+			a.addUnlessAmong(h, is, c.base)
+		}
+		a.add(changed[h.Bundle]...)
+	}
+	for i, h := range is {
+		if i >= len(was) || !givesAlike(h, was[i]) {
+			a.addUnlessAmong(h, was, c.head)
 		}
 	}
-	for bundle := range c.head.tuples {
-		if c.base.tuples[bundle] == nil {
-			changed[bundle] = true
+	if len(a.objects) == 0 {
+		return nil
+	}
+	return a
+}
+
+// givesAlike says whether two holdings give the same bundle for the same time, whoever says so.
+func givesAlike(x, y *access.HolderFact) bool { return x.Bundle == y.Bundle && x.Window == y.Window }
+
+// addUnlessAmong adds the objects of what is held on one side, unless it is held on the other as well.
+func (a *affected) addUnlessAmong(h *access.HolderFact, others []*access.HolderFact, of *side) {
+	if slices.ContainsFunc(others, func(other *access.HolderFact) bool { return givesAlike(h, other) }) {
+		return
+	}
+	for _, t := range of.tuples[h.Bundle] {
+		a.add(t.Object)
+	}
+}
+
+func (a *affected) add(objects ...string) {
+	for _, object := range objects {
+		if !slices.Contains(a.objects, object) {
+			a.objects = append(a.objects, object)
+		}
+	}
+}
+
+// changedBundles are the bundles that give something else, each with the objects on which it does: other tuples, tuples on an
+// object that is declared otherwise, or on departments that have moved.
+func (c *comparison) changedBundles() map[string][]string {
+	changed, differs := make(map[string][]string), c.differingObjects()
+	for bundle, was := range c.base.tuples {
+		a, is := affected{}, c.head.tuples[bundle]
+		for i, t := range was {
+			if !isGivenBy(t, i, is) || differs[t.Object] || c.movesTree(t.Tuple) {
+				a.add(t.Object)
+			}
+		}
+		for i, t := range is {
+			if !isGivenBy(t, i, was) {
+				a.add(t.Object)
+			}
+		}
+		if len(a.objects) > 0 {
+			changed[bundle] = a.objects
 		}
 	}
 	return changed
@@ -79,25 +136,10 @@ func (c *comparison) differingObjects() map[string]bool {
 	return differs
 }
 
-func sameTuples(x, y []*access.TupleFact) bool {
-	return slices.EqualFunc(x, y, func(x, y *access.TupleFact) bool { return x.Digest == y.Digest })
-}
-
-// isUntouched says whether somebody of base holds the same in head, and stands where they did.
-func (c *comparison) isUntouched(user string, changed map[string]bool) bool {
-	was, is := c.base.holders[user], c.head.holders[user]
-	if c.base.isActive(user) != c.head.isActive(user) || len(was) != len(is) || !c.stands(user) {
-		return false
-	}
-	for i, h := range was {
-		same := func(other *access.HolderFact) bool { return h.Bundle == other.Bundle && h.Window == other.Window }
-		if changed[h.Bundle] || (!same(is[i]) && !slices.ContainsFunc(is, same)) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(is, func(h *access.HolderFact) bool {
-		return !slices.ContainsFunc(was, func(other *access.HolderFact) bool { return h.Bundle == other.Bundle && h.Window == other.Window })
-	})
+// isGivenBy says whether the tuple, the i-th of its bundle, is one of others, and looks first where it should be.
+func isGivenBy(t *access.TupleFact, i int, others []*access.TupleFact) bool {
+	return (i < len(others) && others[i].Digest == t.Digest) ||
+		slices.ContainsFunc(others, func(other *access.TupleFact) bool { return other.Digest == t.Digest })
 }
 
 // watcher compares people one after the other, and remembers what is the same for many.
@@ -116,10 +158,10 @@ func newWatcher(c *comparison) *watcher {
 }
 
 // changesOf are the rows of one person, object by object.
-func (w *watcher) changesOf(user string) (rows []*Change) {
+func (w *watcher) changesOf(a *affected) (rows []*Change) {
 	var all [states][]*held
 	for s := range states {
-		all[s] = w.holdings(w.side(s), user)
+		all[s] = w.holdings(w.side(s), a)
 	}
 	for {
 		var object string
@@ -135,7 +177,7 @@ func (w *watcher) changesOf(user string) (rows []*Change) {
 		for s := range states {
 			held[s], all[s] = cutObject(all[s], object)
 		}
-		rows = append(rows, w.compare(user, object, held)...)
+		rows = append(rows, w.compare(a.user, object, held)...)
 	}
 }
 

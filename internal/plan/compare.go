@@ -12,10 +12,11 @@ import (
 // tell.
 func Compare(base, head State, options Options) *Tenant {
 	c := newComparison(base, head, options)
-	t := &Tenant{
-		Changes: c.changes(), Rules: c.rules(), People: c.people(),
-		Approvals: c.approvals(), Upcoming: c.upcoming(), Findings: c.findings(),
-	}
+	t := &Tenant{}
+	var beside sync.WaitGroup
+	beside.Go(func() { t.Upcoming = c.upcoming() })
+	t.Changes, t.Rules, t.People, t.Approvals, t.Findings = c.changes(), c.rules(), c.people(), c.approvals(), c.findings()
+	beside.Wait()
 	if len(t.Changes)+len(t.Rules)+len(t.People)+len(t.Approvals)+len(t.Upcoming)+len(t.Findings) == 0 {
 		return nil
 	}
@@ -29,8 +30,10 @@ type comparison struct {
 	base, head *side
 	// changed are the declarations whose content differs, in whatever files they stand.
 	changed map[access.Ref]Verb
-	moves   moves
-	reasons causing
+	// samePeople says that accounts and departments are the same in both: nobody has moved.
+	samePeople bool
+	moves      moves
+	reasons    causing
 }
 
 // side is one of the two states with what it comes to. Its facts are without what has ended by Options.At.
@@ -52,12 +55,19 @@ func newComparison(base, head State, options Options) *comparison {
 	c := &comparison{options: options}
 	base.Locate, head.Locate = oneAtATime(base.Locate, head.Locate)
 	var both sync.WaitGroup
-	both.Go(func() { c.base = newSide(base, options) })
-	both.Go(func() { c.head = newSide(head, options) })
+	both.Go(func() { c.changed = changedBetween(&base, &head) })
+	was, basis := access.ResolveBasis(base.Declarations)
 	both.Wait()
-	both.Go(func() { c.changed = changedBetween(base, head) })
-	c.moves = movesBetween(c.base, c.head)
+	is := basis.Resolve(head.Declarations)
+	c.base, c.head = &side{State: base, Resolution: was}, &side{State: head, Resolution: is}
+	both.Go(func() { c.base.indexHoldings(options) })
+	both.Go(func() { c.head.indexHoldings(options) })
 	both.Wait()
+	c.base.indexPeople()
+	if c.samePeople = c.head.takePeople(c.base); !c.samePeople {
+		c.head.indexPeople()
+		c.moves = movesBetween(c.base, c.head)
+	}
 	return c
 }
 
@@ -68,15 +78,12 @@ func (c *comparison) side(s state) *side {
 	return c.head
 }
 
-func newSide(state State, options Options) *side {
-	s := &side{State: state, Resolution: access.Resolve(state.Declarations)}
-	if state.Stored != nil {
-		s.Facts = *state.Stored
-	}
-	s.Facts = s.Facts.WithoutEnded(options.At)
-	s.users = make(map[string]*access.UserFact, len(s.Facts.Users))
-	for i := range s.Facts.Users {
-		s.users[s.Facts.Users[i].User] = &s.Facts.Users[i]
+// indexHoldings takes what a store holds in place of what is declared, drops what has ended, and indexes the rest.
+func (s *side) indexHoldings(options Options) {
+	if s.Stored != nil {
+		s.Facts = s.Stored.WithoutEnded(options.At)
+	} else {
+		s.Facts.DropEnded(options.At)
 	}
 	s.holders = make(map[string][]*access.HolderFact, len(s.Facts.Users))
 	for i := range s.Facts.Holders {
@@ -89,6 +96,13 @@ func newSide(state State, options Options) *side {
 		if t := &s.Facts.Tuples[i]; t.RevokedBy == "" {
 			s.tuples[t.Bundle] = append(s.tuples[t.Bundle], t)
 		}
+	}
+}
+
+func (s *side) indexPeople() {
+	s.users = make(map[string]*access.UserFact, len(s.Facts.Users))
+	for i := range s.Facts.Users {
+		s.users[s.Facts.Users[i].User] = &s.Facts.Users[i]
 	}
 	s.departments = make(map[string][]string, len(s.Facts.Users))
 	for _, m := range s.Facts.Memberships {
@@ -104,7 +118,24 @@ func newSide(state State, options Options) *side {
 	org := s.Facts
 	org.Holders, org.Tuples = nil, nil
 	s.org = access.NewPolicy(org)
-	return s
+}
+
+// takePeople takes the indexes of the other side, where nothing of what they are made of differs.
+func (s *side) takePeople(from *side) bool {
+	mine, others := &s.Facts, &from.Facts
+	if s.Stored != nil || from.Stored != nil || !sameList(mine.Objects, others.Objects) || !sameList(mine.Departments, others.Departments) || !sameList(mine.Users, others.Users) {
+		return false // what resolving shares stands at one place
+	}
+	if !slices.Equal(mine.Lineage, others.Lineage) || !reflect.DeepEqual(mine.Guardrails, others.Guardrails) || !reflect.DeepEqual(mine.Approvals, others.Approvals) {
+		return false
+	}
+	s.users, s.departments, s.below, s.org = from.users, from.departments, from.below, from.org
+	return true
+}
+
+// sameList says whether two lists are one, at one place in memory.
+func sameList[T any](x, y []T) bool {
+	return len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
 }
 
 func (s *side) module(object string) access.Module { return s.org.Module(object) }
@@ -117,8 +148,8 @@ func (s *side) isActive(user string) bool {
 
 // changedBetween are the declarations that rows can come from: those that differ, and those of which a store holds something
 // else than they say.
-func changedBetween(base, head State) map[access.Ref]Verb {
-	changed := changedDeclarations(base.Declarations, head.Declarations)
+func changedBetween(base, head *State) map[access.Ref]Verb {
+	changed := shareUnchanged(base.Declarations, &head.Declarations)
 	for _, ref := range slices.Concat(base.Strays, head.Strays) {
 		if changed[ref] == "" {
 			changed[ref] = Strayed
@@ -127,38 +158,51 @@ func changedBetween(base, head State) map[access.Ref]Verb {
 	return changed
 }
 
-// changedDeclarations compares what is declared, name by name.
-func changedDeclarations(base, head access.Declarations) map[access.Ref]Verb {
+// shareUnchanged compares what is declared, name by name, and lets head have the declarations of base where they are equal:
+// what is one is resolved once.
+func shareUnchanged(base access.Declarations, head *access.Declarations) map[access.Ref]Verb {
 	changed := make(map[access.Ref]Verb)
-	compareDeclared(changed, access.KindObjectType, base.ObjectTypes, head.ObjectTypes, func(d *access.ObjectType) string { return d.Name })
-	compareDeclared(changed, access.KindDepartment, base.Departments, head.Departments, func(d *access.Department) string { return d.Name })
-	compareDeclared(changed, access.KindUser, base.Users, head.Users, func(d *access.User) string { return d.Name })
-	compareDeclared(changed, access.KindRole, base.Roles, head.Roles, func(d *access.Role) string { return d.Name })
-	compareDeclared(changed, access.KindUserBinding, base.UserBindings, head.UserBindings, func(d *access.UserBinding) string { return d.Name })
-	compareDeclared(changed, access.KindTemporaryGrant, base.TemporaryGrants, head.TemporaryGrants, func(d *access.TemporaryGrant) string { return d.Name })
-	compareDeclared(changed, access.KindGuardrail, base.Guardrails, head.Guardrails, func(d *access.Guardrail) string { return d.Name })
-	compareDeclared(changed, access.KindApproval, base.Approvals, head.Approvals, func(d *access.Approval) string { return d.Name })
-	compareDeclared(changed, access.KindRevocation, base.Revocations, head.Revocations, func(d *access.Revocation) string { return d.Name })
+	head.ObjectTypes = shared(changed, access.KindObjectType, base.ObjectTypes, head.ObjectTypes, func(d *access.ObjectType) string { return d.Name })
+	head.Departments = shared(changed, access.KindDepartment, base.Departments, head.Departments, func(d *access.Department) string { return d.Name })
+	head.Users = shared(changed, access.KindUser, base.Users, head.Users, func(d *access.User) string { return d.Name })
+	head.Roles = shared(changed, access.KindRole, base.Roles, head.Roles, func(d *access.Role) string { return d.Name })
+	head.UserBindings = shared(changed, access.KindUserBinding, base.UserBindings, head.UserBindings, func(d *access.UserBinding) string { return d.Name })
+	head.TemporaryGrants = shared(changed, access.KindTemporaryGrant, base.TemporaryGrants, head.TemporaryGrants, func(d *access.TemporaryGrant) string { return d.Name })
+	head.Guardrails = shared(changed, access.KindGuardrail, base.Guardrails, head.Guardrails, func(d *access.Guardrail) string { return d.Name })
+	head.Approvals = shared(changed, access.KindApproval, base.Approvals, head.Approvals, func(d *access.Approval) string { return d.Name })
+	head.Revocations = shared(changed, access.KindRevocation, base.Revocations, head.Revocations, func(d *access.Revocation) string { return d.Name })
 	return changed
 }
 
-func compareDeclared[D any](changed map[access.Ref]Verb, kind access.Kind, base, head []*D, nameOf func(*D) string) {
-	before := make(map[string]*D, len(base))
-	for _, d := range base {
-		before[nameOf(d)] = d
-	}
-	for _, d := range head {
-		name := nameOf(d)
-		was, there := before[name]
-		switch {
-		case !there:
-			changed[access.Ref{Kind: kind, Name: name}] = Added
-		case was != d && !reflect.DeepEqual(was, d):
-			changed[access.Ref{Kind: kind, Name: name}] = Changed
+// shared notes what of a kind differs, and is the declarations of head, or of base where they are equal. Most stand at the
+// same place in both, and need no index.
+func shared[D any](changed map[access.Ref]Verb, kind access.Kind, base, head []*D, nameOf func(*D) string) []*D {
+	share := slices.Clone(head)
+	before := make(map[string]*D)
+	for i := range base {
+		if i >= len(head) || nameOf(base[i]) != nameOf(head[i]) {
+			before[nameOf(base[i])] = base[i]
 		}
-		delete(before, name)
+	}
+	for i, d := range head {
+		var was *D
+		if name := nameOf(d); i < len(base) && nameOf(base[i]) == name {
+			was = base[i]
+		} else {
+			was = before[name]
+			delete(before, name)
+		}
+		switch {
+		case was == nil:
+			changed[access.Ref{Kind: kind, Name: nameOf(d)}] = Added
+		case was == d, reflect.DeepEqual(was, d):
+			share[i] = was
+		default:
+			changed[access.Ref{Kind: kind, Name: nameOf(d)}] = Changed
+		}
 	}
 	for name := range before {
 		changed[access.Ref{Kind: kind, Name: name}] = Removed
 	}
+	return share
 }

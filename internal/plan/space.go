@@ -97,6 +97,15 @@ func (b *spaceBuilder) eachTuple(do func(*access.Tuple)) {
 	}
 }
 
+// scopes are all those of the tuples: what none of them asks for needs no element.
+func (b *spaceBuilder) scopes() (all access.Scopes) {
+	b.eachTuple(func(t *access.Tuple) {
+		own, _ := access.ParseScopes(t.Scopes) // compiled before
+		all |= own
+	})
+	return all
+}
+
 // number makes a new element of the parts.
 func (b *spaceBuilder) number(parts ...part) int {
 	i := b.size
@@ -177,12 +186,16 @@ func (b *spaceBuilder) numberDepartments() (elements []element) {
 			}
 		}
 	}
+	scopes := b.scopes()
 	for s := range states {
 		side := b.v.sides[s]
-		own := side.departments[b.v.user]
-		add(part{kind: partOwnDepartments, state: s}, own)
-		for _, root := range own {
-			add(part{kind: partBelow, state: s}, side.below[root])
+		for _, root := range side.departments[b.v.user] {
+			if scopes.Has(access.ScopeDepartment) {
+				add(part{kind: partOwnDepartments, state: s}, []string{root})
+			}
+			if scopes.Has(access.ScopeDepartmentAndBelow) {
+				add(part{kind: partBelow, state: s}, side.below[root])
+			}
 		}
 		b.eachTuple(func(t *access.Tuple) {
 			for _, root := range t.DepartmentTrees {

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -76,7 +75,7 @@ func (f *forecast) hasOtherwise(holders []*access.HolderFact, i int, at schedule
 	}
 	for _, t := range f.side.tuples[holders[i].Bundle] {
 		if !slices.ContainsFunc(holders, func(h *access.HolderFact) bool {
-			return h.Window.Active(at) && slices.ContainsFunc(f.side.tuples[h.Bundle], func(other *access.TupleFact) bool { return saysTheSame(t.Tuple, other.Tuple) })
+			return h.Window.Active(at) && slices.ContainsFunc(f.side.tuples[h.Bundle], func(other *access.TupleFact) bool { return t.SaysTheSame(other.Tuple) })
 		}) {
 			return false
 		}
@@ -95,13 +94,6 @@ func (f *forecast) short(h *access.HolderFact) string {
 	}
 	slices.Sort(grants)
 	return strings.Join(slices.Compact(grants), "; ")
-}
-
-// saysTheSame says whether two tuples give the same, whoever's text they are.
-func saysTheSame(x, y *access.Tuple) bool {
-	a, b := *x, *y
-	a.Digest, a.Origin, b.Digest, b.Origin = "", "", "", ""
-	return x == y || (x.Object == y.Object && reflect.DeepEqual(a, b))
 }
 
 // note puts a user into a row. Those of one row come one after the other.

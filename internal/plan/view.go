@@ -35,19 +35,19 @@ type way struct {
 	path  string
 }
 
-// holdings are what somebody holds, object by object. A window that has begun has no beginning.
-func (c *comparison) holdings(s *side, user string) []*held {
-	if !s.isActive(user) {
+// holdings are what somebody holds on the objects on which it may differ, object by object. A window that has begun has no
+// beginning.
+func (c *comparison) holdings(s *side, a *affected) []*held {
+	if !s.isActive(a.user) {
 		return nil
 	}
 	var all []*held
-	for _, h := range s.holders[user] {
+	for _, h := range s.holders[a.user] {
 		window := c.open(h.Window)
-		tuples := s.tuples[h.Bundle]
-		each := make([]held, len(tuples))
-		for i, t := range tuples {
-			each[i] = held{Tuple: t.Tuple, window: window, by: []way{{h.Owner, t.Path}}}
-			all = append(all, &each[i])
+		for _, t := range s.tuples[h.Bundle] {
+			if a.objects == nil || slices.Contains(a.objects, t.Object) {
+				all = append(all, &held{Tuple: t.Tuple, window: window, by: []way{{h.Owner, t.Path}}})
+			}
 		}
 	}
 	slices.SortFunc(all, compareHeld)
