@@ -26,11 +26,29 @@ func TestAGrantThatOnlyRepeatsWhatAnotherGivesIsNoChange(t *testing.T) {
 	})
 }
 
+func TestAFieldThatARuleIsAboutOnceItIsOfAnotherClassIsARow(t *testing.T) {
+	base, head := smallOrganisation(), smallOrganisation()
+	for _, d := range [...]*access.Declarations{&base, &head} {
+		d.Roles[0].Grants[0].Fields = []access.FieldRule{{Field: "phone", Level: access.LevelEdit}}
+		d.Guardrails = []*access.Guardrail{{Name: "care", Rules: []access.GuardrailRule{
+			{Cap: &access.CapRule{Objects: []string{"customer"}, Classes: []string{"restricted"}, Level: "masked"}},
+		}}}
+	}
+	head.ObjectTypes[0].Fields[1].Class = access.ClassRestricted
+	rowsBetween(t, base, head, "- customer phone:masked>edit [own department] -> [] always li-ting,tang-yue by UserBinding/reps rep rep:read,update=own|department")
+	rowsBetween(t, head, base, "+ customer phone:masked>edit [] -> [own department] always li-ting,tang-yue by UserBinding/reps rep rep:read,update=own|department")
+}
+
 // rows compares the small organisation with what a change makes of it.
 func rows(t *testing.T, change func(*access.Declarations), want ...string) {
 	t.Helper()
 	base, head := smallOrganisation(), smallOrganisation()
 	change(&head)
+	rowsBetween(t, base, head, want...)
+}
+
+func rowsBetween(t *testing.T, base, head access.Declarations, want ...string) {
+	t.Helper()
 	var got []string
 	if tenant := Compare(State{Declarations: base}, State{Declarations: head}, Options{At: now}); tenant != nil {
 		for _, c := range tenant.Changes {

@@ -19,6 +19,8 @@ type item struct {
 	level access.Level
 	// proposed is about a record that is to be created: whether the field may be filled in.
 	proposed bool
+	// reclassified is of a field of another class in head: other rules of guardrails are about it, though none has changed.
+	reclassified bool
 
 	// asked says whether a rule of the state asks about beyond, and denied when the state's guardrails leave nothing of the
 	// item to anybody.
@@ -60,10 +62,16 @@ func (c *comparison) newCatalogue(object string) *catalogue {
 	}
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		ceilings := [states]access.Level{modules[before].Ceiling(field), modules[after].Ceiling(field)}
+		reclassified := modules[before].Class(field) != modules[after].Class(field)
 		for level := access.LevelMasked; level <= access.LevelEdit; level++ {
-			out.items = append(out.items, item{field: field, level: level, denied: capped([states][]schedule.Window{}, ceilings, level)})
+			out.items = append(out.items, item{
+				field: field, level: level, reclassified: reclassified, denied: capped([states][]schedule.Window{}, ceilings, level),
+			})
 		}
-		out.items = append(out.items, item{field: field, level: access.LevelEdit, proposed: true, denied: capped(denied[access.ActionCreate], ceilings, access.LevelEdit)})
+		out.items = append(out.items, item{
+			field: field, level: access.LevelEdit, proposed: true, reclassified: reclassified,
+			denied: capped(denied[access.ActionCreate], ceilings, access.LevelEdit),
+		})
 	}
 	return out
 }

@@ -59,7 +59,7 @@ func (c *catalogue) guarded(key []byte, i int) []byte {
 	if it.beyond == "" && len(it.denied[before])+len(it.denied[after]) == 0 {
 		return key
 	}
-	return fmt.Append(key, it.beyond, it.asked, it.denied)
+	return fmt.Append(key, it.beyond, it.asked, it.reclassified, it.denied)
 }
 
 func (v *view) newKind(i int) *kind {
@@ -119,7 +119,8 @@ func (s *space) stretches(k *kind, segments []schedule.Window) (all []*stretch) 
 func (k *kind) isGuarded() bool { return len(k.first.denied[before])+len(k.first.denied[after]) > 0 }
 
 // at is what there is of a kind in a segment. Where what is granted is the same there is no difference of grants, whatever
-// guardrails leave of it.
+// guardrails leave of it: what they leave differs because they do, and their rows tell it. Of a field of another class it
+// differs although they are as they were.
 func (s *space) at(k *kind, segment schedule.Window) *stretch {
 	p := &stretch{window: segment}
 	for of := range states {
@@ -130,7 +131,7 @@ func (s *space) at(k *kind, segment schedule.Window) *stretch {
 		}
 		p.taking[of] = s.taking(of, p.gives[of], k.first.scopes())
 	}
-	if p.isEqual() {
+	if p.isEqual() && !k.first.reclassified {
 		return p
 	}
 	for of := range states {
