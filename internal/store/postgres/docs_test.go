@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -152,6 +153,17 @@ func audits(t *testing.T, server *pgtest.Server, dsn string) {
 // accounts gives people accounts in use.
 func accounts(t *testing.T, s store.Store, people ...string) {
 	t.Helper()
+	held, err := s.Tenant(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(t.Context(), store.Commit{Expect: held, Changes: store.Diff(nil, accountRows(t, people...)), Cause: "pass"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func accountRows(t *testing.T, people ...string) map[store.RowID]string {
+	t.Helper()
 	var facts access.Facts
 	for _, person := range people {
 		facts.Users = append(facts.Users, access.UserFact{
@@ -162,13 +174,7 @@ func accounts(t *testing.T, s store.Store, people ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := s.Tenant(t.Context(), tenant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Commit(t.Context(), store.Commit{Expect: held, Changes: store.Diff(nil, store.Index(rows)), Cause: "pass"}); err != nil {
-		t.Fatal(err)
-	}
+	return store.Index(rows)
 }
 
 // decides checks that a role may load, reserve and keep what people make, and write nothing else.
@@ -279,15 +285,17 @@ func TestTheDocumentedQueryFindsTheFirstBrokenLink(t *testing.T) {
 	h := newHarness(t)
 	s := h.Open(t)
 	oneGrant(t, s, schedule.Unbounded)
-	for _, rows := range []map[store.RowID]string{nil, grants(t, 2, schedule.Unbounded), nil} {
+	for _, granted := range []map[store.RowID]string{nil, grants(t, 2, schedule.Unbounded), nil} {
 		content, err := s.Load(t.Context(), tenant)
 		if err != nil {
 			t.Fatal(err)
 		}
-		makesRuntimeFacts(t, s, content.Tenant.Now)
+		rows := accountRows(t, "li-ting", "tang-yue")
+		maps.Copy(rows, granted)
 		if _, err := s.Commit(t.Context(), store.Commit{Expect: content.Tenant, Changes: store.Diff(store.Index(content.Rows), rows), Cause: "pass <&> \u2028"}); err != nil {
 			t.Fatal(err)
 		}
+		makesRuntimeFacts(t, s, content.Tenant.Now)
 	}
 	query := snippet(t, "verify")
 	if broken := h.Query(t, query); len(broken) != 0 {
