@@ -314,6 +314,7 @@ func (a *asked) listRequests() (any, error) {
 	return view, nil
 }
 
+// waitingPage is the page of them that is asked for.
 func (a *asked) waitingPage(facts Facts, person string) (waiting []store.Request, next string, err error) {
 	after, err := parsePlace(a.http.URL.Query().Get("page"))
 	if err != nil {
